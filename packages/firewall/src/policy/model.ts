@@ -1,0 +1,76 @@
+// What a policy says, free of its spelling: defaults, groups and sentences in file order.
+import type { IntervalSet, Prefix } from '@moat/netfilter';
+
+export type Action = 'allow' | 'deny' | 'reject' | 'limit';
+export type DefaultVerdict = 'allow' | 'deny' | 'reject';
+export type Traffic = 'incoming' | 'outgoing' | 'routed';
+export type LogLevel = 'off' | 'low' | 'medium' | 'high' | 'full';
+
+/** `any` without ports means every protocol; with ports it means tcp and udp. */
+export type SentenceProtocol = 'any' | 'tcp' | 'udp' | 'ah' | 'esp' | 'gre' | 'vrrp' | 'ipv6' | 'igmp';
+
+export type EndpointAddress =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'prefix'; readonly prefix: Prefix }
+  | { readonly kind: 'group'; readonly name: string };
+
+/** One side of a sentence. `ports` undefined means any port. */
+export interface Endpoint {
+  readonly address: EndpointAddress;
+  readonly ports: IntervalSet<number> | undefined;
+}
+
+/** `allow from blog to any port 3306 proto tcp comment 'the blog'` */
+export interface RuleSentence {
+  readonly kind: 'rule';
+  readonly action: Action;
+  readonly direction: 'in' | 'out';
+  readonly interface: string | undefined;
+  readonly protocol: SentenceProtocol;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly comment: string | undefined;
+}
+
+/** `default deny incoming` */
+export interface DefaultSentence {
+  readonly kind: 'default';
+  readonly verdict: DefaultVerdict;
+  readonly traffic: Traffic;
+}
+
+/** `logging low` */
+export interface LoggingSentence {
+  readonly kind: 'logging';
+  readonly level: LogLevel;
+}
+
+/** `group blog 203.0.113.7 2001:db8::7`; several lines of one name add up. */
+export interface GroupSentence {
+  readonly kind: 'group';
+  readonly name: string;
+  readonly members: readonly Prefix[];
+}
+
+export type Sentence = RuleSentence | DefaultSentence | LoggingSentence | GroupSentence;
+
+export interface Group {
+  readonly name: string;
+  readonly members: readonly Prefix[];
+}
+
+/** A whole policy. `rules` are in file order; the first that matches a flow decides. */
+export interface Policy {
+  readonly defaults: Readonly<Record<Traffic, DefaultVerdict>>;
+  readonly logging: LogLevel;
+  readonly groups: ReadonlyMap<string, Group>;
+  readonly rules: readonly RuleSentence[];
+}
+
+/** What holds where the file says nothing: closed, as ufw ships it. */
+export const DEFAULTS: Readonly<Record<Traffic, DefaultVerdict>> = {
+  incoming: 'deny',
+  outgoing: 'allow',
+  routed: 'deny',
+};
+export const DEFAULT_LOGGING: LogLevel = 'low';
