@@ -1,6 +1,15 @@
 // The one lock that commands, the daemon and the shell scripts of the way back share.
 import { spawn } from 'node:child_process';
-import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
 import type { Paths } from './paths.ts';
 import { toolPath } from './process.ts';
 
@@ -74,7 +83,11 @@ function flock(fd: number, waitMs: number): Promise<boolean> {
 
 function busy(paths: Paths, options: LockOptions): Locked<never> {
   const [, pid, command] = /^(\d+) (.*)$/m.exec(readFileSync(paths.lock, 'utf8')) ?? [];
-  const holder = pid === undefined ? undefined : { pid: Number(pid), command: command ?? '' };
+  // A killed holder leaves its name behind, and then a script that does not write its own may hold the lock.
+  const holder =
+    pid !== undefined && existsSync(`/proc/${pid}`)
+      ? { pid: Number(pid), command: command ?? '' }
+      : undefined;
   const who =
     holder === undefined ? 'another program' : `another command (${holder.command}, pid ${holder.pid})`;
   const waited = options.waitMs === 0 ? '' : ` after ${options.waitMs / 1000} s of waiting`;
