@@ -9,4 +9,5 @@ export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
 export * from './read/nft-json.ts';
+export * from './render/nft-change.ts';
 export * from './render/nft-text.ts';

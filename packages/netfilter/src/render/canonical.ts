@@ -13,7 +13,7 @@ import type { Value } from '../model/value.ts';
 import type { IpFamily } from '../net/address.ts';
 import { type Interval, intervalSet } from '../net/interval.ts';
 import { intervalPrefixes, prefixInterval } from '../net/prefix.ts';
-import { renderRule, renderSet, renderValue, renderVerdict } from '../render/nft-text.ts';
+import { renderRule, renderSet, renderValue, renderVerdict } from './nft-text.ts';
 
 /**
  * The lines of a table in an order and a spelling that depend on its meaning only: sets sorted and merged, as
