@@ -42,18 +42,18 @@ test('a text that nft does not understand is refused with its place, and nothing
 });
 
 test('what the kernel refuses is refused with its place, and nothing changes', async () => {
-  const result = await nftApply(`${TABLE}add rule inet moat missing accept\n`, { paths });
-  expect(result).toMatchObject({ kind: 'refused', line: 7, column: 20 });
+  const result = await nftApply(`${TABLE}add rule inet moat nowhere accept\n`, { paths });
+  expect(result).toMatchObject({ kind: 'refused', line: 7, column: 15 });
   expect(result).toMatchObject({ message: expect.stringContaining('No such file or directory') });
   expect(await nftListTable()).toBeUndefined();
 });
 
 test('a check says the same, changes nothing and leaves nothing', async () => {
   expect(await nftCheck(TABLE, { paths })).toEqual({ kind: 'ok' });
-  expect(await nftCheck('add rule inet moat missing accept\n', { paths })).toMatchObject({
+  expect(await nftCheck('add rule inet moat nowhere accept\n', { paths })).toMatchObject({
     kind: 'refused',
     line: 1,
-    column: 20,
+    column: 15,
   });
   expect(await nftListTable()).toBeUndefined();
   expect(readdirSync(paths.run)).toEqual([]);
