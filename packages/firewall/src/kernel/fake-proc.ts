@@ -9,6 +9,8 @@ export interface FakeProcess {
   readonly parent?: number;
   readonly name: string;
   readonly args?: readonly string[];
+  /** What /proc/PID/cmdline holds, where that is not `args` with a NUL after each. */
+  readonly cmdline?: string;
   readonly cgroup?: string;
   /** Inodes of the sockets that it holds. */
   readonly sockets?: readonly number[];
@@ -47,7 +49,7 @@ export function fakeProc(
     else symlinkSync(network, join(proc, `${one.pid}/ns/net`));
     write(`${one.pid}/stat`, `${one.pid} (${one.name}) S ${one.parent ?? 1} 1 1 0 -1 4194560 1 2\n`);
     write(`${one.pid}/comm`, `${one.name}\n`);
-    write(`${one.pid}/cmdline`, (one.args ?? [one.name]).map((arg) => `${arg}\0`).join(''));
+    write(`${one.pid}/cmdline`, one.cmdline ?? (one.args ?? [one.name]).map((arg) => `${arg}\0`).join(''));
     write(`${one.pid}/cgroup`, one.cgroup ?? '0::/\n');
     symlinkSync('/dev/null', join(proc, `${one.pid}/fd/0`));
     for (const [n, inode] of (one.sockets ?? []).entries()) {

@@ -49,6 +49,15 @@ test('names with brackets, blanks and line ends', () => {
 });
 
 test.each([
+  ['a\0\0b\0', ['a', '', 'b']],
+  ['sshd: root@notty', ['sshd: root@notty']],
+  ['', []],
+])('cmdline %j', (cmdline, args) => {
+  machine({ pid: 9, name: 'x', cmdline });
+  expect(readProcess(9, proc)?.args).toEqual(args);
+});
+
+test.each([
   ['0::/system.slice/ssh.service\n', 'ssh.service', undefined],
   ['0::/user.slice/user-1000.slice/session-3.scope\n', 'session-3.scope', undefined],
   ['0::/user.slice/user-0.slice/user@0.service/app.slice/web.service/sub\n', 'web.service', undefined],

@@ -61,7 +61,9 @@ export function heldSockets(pid: number, proc = '/proc'): number[] {
 export function readProcess(pid: number, proc = '/proc'): Process | undefined {
   try {
     const { parent, name } = parseStat(readFileSync(`${proc}/${pid}/stat`, 'utf8'));
-    const args = readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+    // A program that has changed its title (sshd, postgres) has no NUL at the end.
+    const cmdline = readFileSync(`${proc}/${pid}/cmdline`, 'utf8').replace(/\0$/, '');
+    const args = cmdline === '' ? [] : cmdline.split('\0');
     return { pid, parent, name, args, ...parseCgroup(readFileSync(`${proc}/${pid}/cgroup`, 'utf8')) };
   } catch (error) {
     if (isGone(error)) return undefined;
