@@ -4,11 +4,21 @@ import { connectionKey } from '../kernel/admin-connections.ts';
 import { nftCheck } from '../kernel/nft.ts';
 import { ownNetwork } from '../kernel/own-network.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { startTimer } from '../kernel/timer.ts';
-import { createPending, type Pending, readAppliedPolicy, readPending, renewPending } from '../kernel/state.ts';
+import { startDetachedShell } from '../kernel/shell.ts';
+import {
+  createPending,
+  forgetPending,
+  type Pending,
+  readAppliedPolicy,
+  readPending,
+  renewPending,
+  wayBackFile,
+  wayBackLog,
+} from '../kernel/state.ts';
+import { startTimer, systemdRefusal } from '../kernel/systemd.ts';
 import type { Plan } from './plan.ts';
 import { restoration } from './restoration.ts';
-import { wayBackScript, wayBackTimer } from './way-back.ts';
+import { wayBackScript } from './way-back.ts';
 
 export type Armed =
   | { readonly kind: 'armed'; readonly pending: Pending }
@@ -29,7 +39,10 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
     const rules = await restoration(plan.current);
     const checked = await nftCheck(rules, { paths });
     if (checked.kind !== 'ok') {
-      return { kind: 'failed', message: `the way back would not load, so nothing was changed: ${checked.message}` };
+      return {
+        kind: 'failed',
+        message: `the way back would not load, so nothing was changed: ${checked.message}`,
+      };
     }
     createPending(paths, pending, {
       rules,
@@ -37,10 +50,28 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
       applied: readAppliedPolicy(paths),
       script: wayBackScript(paths, ownNetwork()),
     });
-    await startTimer(paths, pending.token, seconds, wayBackTimer(paths, pending.token, seconds));
-  } else {
-    await startTimer(paths, pending.token, seconds, wayBackTimer(paths, pending.token, seconds));
-    renewPending(paths, pending);
   }
+  const failed = await startClock(paths, pending.token, seconds);
+  if (failed !== undefined) {
+    if (before === undefined) forgetPending(paths);
+    return { kind: 'failed', message: `the way back could not be armed, so nothing was changed: ${failed}` };
+  }
+  // From here on the clock that ran before finds a token that is not its own.
+  if (before !== undefined) renewPending(paths, pending);
   return { kind: 'armed', pending };
+}
+
+/** systemd keeps the time where it runs, else a shell of its own; returns why not. */
+async function startClock(paths: Paths, token: string, seconds: number): Promise<string | undefined> {
+  const script = wayBackFile(paths);
+  if (paths.root === '' && systemdRefusal() === undefined) {
+    const started = await startTimer(`moat-way-back-${token}`, seconds, ['/bin/sh', script, token]);
+    return started.kind === 'failed' ? started.reason : undefined;
+  }
+  try {
+    startDetachedShell(script, [token, String(seconds)], wayBackLog(paths));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

@@ -1,6 +1,6 @@
 // The systemd unit that loads the confirmed rules before there is a network, with the emergency rules inside.
 import type { Paths } from '../kernel/paths.ts';
-import { bootFile, pendingFolder } from '../kernel/state.ts';
+import { bootFile, wayBackFile } from '../kernel/state.ts';
 import { emergencyRules } from './emergency.ts';
 import { quote } from './way-back.ts';
 
@@ -12,7 +12,7 @@ export const BOOT_UNIT = 'moat.service';
  * that `systemctl --failed` and the journal tell of it.
  */
 export function bootUnit(paths: Paths, sshPorts: readonly number[]): string {
-  const back = `${pendingFolder(paths)}/back.sh`;
+  const back = wayBackFile(paths);
   const rules = bootFile(paths);
   const script = [
     `if [ -f ${back} ]; then sh ${back} boot; fi`,

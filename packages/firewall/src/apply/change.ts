@@ -9,10 +9,16 @@ import { type StagedFile, stageFile } from '../kernel/atomic-write.ts';
 import { withLock } from '../kernel/lock.ts';
 import { nftApply } from '../kernel/nft.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { makeFolders, readPending, writeAppliedPolicy, writePendingRules } from '../kernel/state.ts';
+import {
+  forgetPending,
+  makeFolders,
+  readPending,
+  writeAppliedPolicy,
+  writePendingRules,
+} from '../kernel/state.ts';
 import type { Warning } from '../policy/problem.ts';
 import { arm } from './arm.ts';
-import { bootNote, keepForBoot } from './boot.ts';
+import { enableBoot, keepForBoot } from './boot.ts';
 import { listTable } from './listed.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { restoration } from './restoration.ts';
@@ -42,8 +48,8 @@ export async function makeChange(paths: Paths, request: ChangeRequest): Promise<
     const plan = await planChange(paths, request);
     return 'kind' in plan ? plan : { kind: 'planned', plan };
   }
+  await settlePending(paths);
   const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: request.command }, async () => {
-    await settlePending(paths);
     const plan = await planChange(paths, request);
     return 'kind' in plan ? plan : await carryOut(paths, request, plan);
   });
@@ -65,19 +71,25 @@ async function carryOut(paths: Paths, request: ChangeRequest, plan: Plan): Promi
     staged?.commit();
     return done(undefined, []);
   }
-  let pending = readPending(paths);
+  const before = readPending(paths);
+  let pending = before;
   const waits = plan.narrowing.length > 0 && request.confirmSeconds > 0;
   if (waits) {
     const armed = await arm(paths, plan, request.confirmSeconds);
     if (armed.kind === 'failed') return abandon(staged, armed.message);
     pending = armed.pending;
   }
+  const fresh = waits && before === undefined;
   const loaded = await load(paths, plan);
-  if (loaded !== undefined) return abandon(staged, loaded);
+  if (loaded !== undefined) {
+    if (fresh) forgetPending(paths);
+    return abandon(staged, loaded);
+  }
   try {
     staged?.commit();
   } catch (error) {
     await restore(paths, plan);
+    if (fresh) forgetPending(paths);
     return abandon(staged, `the policy file could not be written: ${(error as Error).message}`);
   }
   writeAppliedPolicy(paths, text);
@@ -85,10 +97,13 @@ async function carryOut(paths: Paths, request: ChangeRequest, plan: Plan): Promi
   if (pending !== undefined) {
     writePendingRules(paths, rules);
     const seconds = Math.max(0, Math.round(pending.deadline - Date.now() / 1000));
-    return done({ seconds }, waits ? [] : [`joins a change that waits for its confirmation (${seconds} s left)`]);
+    return done(
+      { seconds },
+      waits ? [] : [`joins a change that waits for its confirmation (${seconds} s left)`],
+    );
   }
-  const notes = await keepForBoot(paths, rules);
-  return done(undefined, plan.activates ? [...notes, ...bootNote(paths)] : notes);
+  keepForBoot(paths, rules);
+  return done(undefined, plan.activates ? await enableBoot(paths) : []);
 }
 
 function abandon(staged: StagedFile | undefined, message: string): ChangeResult {

@@ -109,7 +109,8 @@ function narrowed(paths: Paths, request: ChangeRequest, file: PolicyFile): reado
 function dockerNotes(): string[] {
   const disabled = iptablesDisabled();
   if (disabled === undefined) return [];
-  const where = disabled.by === 'file' ? `in ${disabled.file}` : `on dockerd's command line (pid ${disabled.pid})`;
+  const where =
+    disabled.by === 'file' ? `in ${disabled.file}` : `on dockerd's command line (pid ${disabled.pid})`;
   return [
     `Docker runs with iptables switched off (${where}). This breaks the containers' way out (no masquerade), ` +
       'their traffic among each other where forwarding is refused, and hides the clients behind the address ' +

@@ -1,6 +1,6 @@
 // The established inbound connections by which somebody administers this machine, from the real sockets.
 import { readFileSync } from 'node:fs';
-import type { Address } from '@moat/netfilter';
+import { type Address, formatAddress } from '@moat/netfilter';
 import { type Link, linksWith } from './links.ts';
 import { ancestors, heldSockets, type Process, processTree, readProcess, socketOwners } from './processes.ts';
 import { type ConnectedSocket, readSockets, type SocketEnd } from './sockets.ts';
@@ -31,6 +31,11 @@ export interface AdminConnections {
 
 /** `comm` of the ssh servers. OpenSSH 9.8 split sshd into sshd, sshd-session and (10.0) sshd-auth. */
 const SSH_SERVERS = new Set(['sshd', 'sshd-session', 'sshd-auth', 'dropbear', 'tinysshd', 'tinysshd-noneau']);
+
+/** Whether a process of this name (`comm`) is an ssh server. */
+export function isSshServer(name: string): boolean {
+  return SSH_SERVERS.has(name);
+}
 
 /**
  * Finds them by who holds the sockets, since sudo, tmux and cron lose `SSH_CONNECTION`: those of ssh servers,
@@ -134,4 +139,10 @@ function outgoingPorts(proc: string): { first: number; last: number } {
     .trim()
     .split(/\s+/);
   return { first: Number(first), last: Number(last) };
+}
+
+/** A text that no two connections share, not even one that later has the same addresses and ports. */
+export function connectionKey({ local, remote, inode }: AdminConnection): string {
+  const end = ({ address, port }: SocketEnd): string => `${formatAddress(address)} ${port}`;
+  return `${end(local)} ${end(remote)} ${inode}`;
 }

@@ -7,6 +7,11 @@ declare const __MOAT_RELEASE__: boolean | undefined;
 /** Whether this is a release build. Everything else is a development build. */
 export const RELEASE: boolean = typeof __MOAT_RELEASE__ !== 'undefined' && __MOAT_RELEASE__;
 
+/** The network namespace of this process, as the kernel names it: `net:[4026531840]`. */
+export function ownNetwork(proc = '/proc'): string {
+  return readlinkSync(`${proc}/self/ns/net`);
+}
+
 /**
  * Whether this process is in the network namespace of PID 1, that is, in the machine's (or its container's)
  * real network. Where `/proc/1/ns/net` cannot be read (namespaces(7): it takes PTRACE_MODE_READ on PID 1)
@@ -14,7 +19,7 @@ export const RELEASE: boolean = typeof __MOAT_RELEASE__ !== 'undefined' && __MOA
  * anybody else's network.
  */
 export function isSystemNetwork(proc = '/proc'): boolean {
-  const own = readlinkSync(`${proc}/self/ns/net`);
+  const own = ownNetwork(proc);
   try {
     return readlinkSync(`${proc}/1/ns/net`) === own;
   } catch {

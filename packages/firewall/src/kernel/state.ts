@@ -5,7 +5,7 @@
 //   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/backups/         policies that `reset` put aside
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from './atomic-write.ts';
 import type { Paths } from './paths.ts';
@@ -43,6 +43,15 @@ export function bootFile(paths: Paths): string {
   return at(paths, 'boot.nft');
 }
 
+export function appliedPolicyFile(paths: Paths): string {
+  return at(paths, 'applied-policy');
+}
+
+/** The script that undoes the change that waits. */
+export function wayBackFile(paths: Paths): string {
+  return at(paths, 'pending', 'back.sh');
+}
+
 export function wayBackLog(paths: Paths): string {
   return at(paths, 'way-back.log');
 }
@@ -52,16 +61,16 @@ export function readPolicyText(paths: Paths): string | undefined {
 }
 
 export function readAppliedPolicy(paths: Paths): string | undefined {
-  return readIfThere(at(paths, 'applied-policy'));
+  return readIfThere(appliedPolicyFile(paths));
 }
 
 export function writeAppliedPolicy(paths: Paths, text: string): void {
   makeFolders(paths);
-  writeFileAtomic(at(paths, 'applied-policy'), text);
+  writeFileAtomic(appliedPolicyFile(paths), text);
 }
 
 export function forgetAppliedPolicy(paths: Paths): void {
-  rmSync(at(paths, 'applied-policy'), { force: true });
+  rmSync(appliedPolicyFile(paths), { force: true });
 }
 
 /** The rules for boot; undefined: not enabled (or enabled and not confirmed yet). */
@@ -108,6 +117,8 @@ export function createPending(paths: Paths, pending: Pending, files: PendingFile
   put('back.sh', files.script);
   put('change.json', changeText(pending));
   put('token', `${pending.token}\n`);
+  // A folder without a token is what an interrupted removal left.
+  rmSync(pendingFolder(paths), { recursive: true, force: true });
   renameSync(folder, pendingFolder(paths));
 }
 
@@ -147,10 +158,6 @@ export function backUpPolicy(paths: Paths, text: string, now: Date): string {
 export function makeFolders(paths: Paths): void {
   for (const folder of [paths.etc, paths.state, paths.run])
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-}
-
-export function stateExists(paths: Paths): boolean {
-  return existsSync(paths.state);
 }
 
 function readIfThere(path: string): string | undefined {
