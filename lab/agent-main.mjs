@@ -20,7 +20,7 @@ const RESULTS = {
 
 const resultOf = (error) => RESULTS[error.code] ?? 'unreachable';
 
-function dial({ host, port, timeoutMs = 1000, source, send, bytes = 0 }) {
+function dial({ host, port, timeoutMs = 1500, source, send, bytes = 0 }) {
   return new Promise((resolve) => {
     const begun = performance.now();
     let opened = false;
@@ -55,7 +55,7 @@ function dial({ host, port, timeoutMs = 1000, source, send, bytes = 0 }) {
   });
 }
 
-function probe({ host, port, timeoutMs = 1000, source, send = 'probe' }) {
+function probe({ host, port, timeoutMs = 1500, source, send = 'probe' }) {
   return new Promise((resolve) => {
     const begun = performance.now();
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -78,7 +78,7 @@ function probe({ host, port, timeoutMs = 1000, source, send = 'probe' }) {
 const kept = new Map();
 let lastKept = 0;
 
-async function keep({ host, port, timeoutMs = 1000, source }) {
+async function keep({ host, port, timeoutMs = 1500, source }) {
   const socket = connect({ host, port, ...(source ? { localAddress: source } : {}) });
   let timer;
   await new Promise((resolve, reject) => {
@@ -175,7 +175,7 @@ async function unserve({ key }) {
 const probers = new Map();
 let lastProber = 0;
 
-function startProber({ targets, everyMs, timeoutMs = 1000 }) {
+function startProber({ targets, everyMs, timeoutMs = 1500 }) {
   const state = targets.map(() => []);
   const pending = new Set();
   const timer = setInterval(() => {

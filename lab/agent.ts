@@ -14,7 +14,13 @@ export type DialResult = {
   readonly data?: string;
 };
 
-/** How to dial: limit in ms (default 1000), own source address, text to send, bytes of an answer to wait for. */
+/**
+ * How to dial: limit in ms, own source address, text to send, bytes of an answer to wait for.
+ *
+ * The limit is 1500 by default. Where everything is one machine, an ICMPv6 error comes back while connect(2) still holds
+ * the socket; the kernel then acts on the next one only, after it sent its SYN again one second later. With less than
+ * that, IPv6 connections rejected by ICMP look like a timeout. Open, dropped and reset ones answer rightly at any limit.
+ */
 export type DialOptions = {
   readonly timeoutMs?: number;
   readonly source?: string;
