@@ -1,5 +1,6 @@
 // Private network: how to run a command where the machine's own firewall, /run and /etc cannot be touched.
 import { spawn, spawnSync } from 'node:child_process';
+import { systemPath } from './debian.mjs';
 
 /**
  * The preparation inside the new namespaces. /run is empty and private: `ip netns` and locks work, and neither the
@@ -66,7 +67,7 @@ export function runInside(network, command, args, env = process.env) {
   const { DOCKER_HOST: _host, DOCKER_CONTEXT: _context, ...rest } = env;
   const child = spawn('unshare', [...network.flags, 'sh', '-ec', PREPARE, 'sh', command, ...args], {
     stdio: 'inherit',
-    env: rest,
+    env: { ...rest, PATH: systemPath() },
   });
   // The terminal sends ^C to the child as well; this process waits for it to clean up.
   const ignore = () => {};
