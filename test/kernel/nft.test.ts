@@ -43,7 +43,7 @@ test('a text that nft does not understand is refused with its place, and nothing
 
 test('what the kernel refuses is refused with its place, and nothing changes', async () => {
   const result = await nftApply(`${TABLE}add rule inet moat nowhere accept\n`, { paths });
-  expect(result).toMatchObject({ kind: 'refused', line: 7, column: 15 });
+  expect(result).toMatchObject({ kind: 'refused', line: 7, column: 20 });
   expect(result).toMatchObject({ message: expect.stringContaining('No such file or directory') });
   expect(await nftListTable()).toBeUndefined();
 });

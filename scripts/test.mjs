@@ -1,0 +1,142 @@
+// npm test: sets up what the tests need, runs all groups, counts. `-- --group NAME` or `-- FILE` or `-- 'a name'` for a part.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensurePackages } from './debian.mjs';
+import { ensureDependencies, ROOT } from './dependencies.mjs';
+import { privateNetwork, runInside } from './private-network.mjs';
+
+/** Where each group's tests are; all but `unit` change firewall rules and run in a private network. */
+const GROUPS = {
+  unit: ['packages', 'lab', 'test/unit'],
+  kernel: ['test/kernel'],
+  docker: ['test/docker'],
+  system: ['test/system'],
+};
+
+const { groups, files, name } = readArguments(process.argv.slice(2));
+const total = { passed: 0, failed: 0, skipped: 0 };
+process.chdir(ROOT);
+ensureDependencies();
+
+const chosen = groups.filter((group) => testFiles(group).length > 0);
+const needNetwork = chosen.some((group) => group !== 'unit');
+const missing = needNetwork ? ensurePackages('test') : [];
+if (needNetwork) build();
+const network = needNetwork ? privateNetwork() : undefined;
+for (const group of chosen) await runGroup(group);
+
+if (total.passed + total.failed + total.skipped === 0) console.error('No test was found.');
+if (total.failed > 0 || total.passed === 0) process.exitCode = 1;
+console.log(
+  `${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
+);
+
+function readArguments(args) {
+  const result = { groups: [], files: [], name: undefined };
+  for (let i = 0; i < args.length; i++) {
+    const value = args[i].startsWith('--group=')
+      ? args[i].slice(8)
+      : args[i] === '--group'
+        ? args[++i]
+        : undefined;
+    if (value !== undefined) result.groups.push(...value.split(','));
+    else if (args[i] !== '--') result.files.push(args[i]);
+  }
+  if (result.groups.length === 0) result.groups = Object.keys(GROUPS);
+  const unknown = result.groups.find((group) => !Object.hasOwn(GROUPS, group));
+  if (unknown !== undefined) {
+    console.error(`expected a group (${Object.keys(GROUPS).join(', ')}), got ${unknown}`);
+    process.exit(2);
+  }
+  // A word that is part of no file's path is part of a test's name.
+  process.chdir(ROOT);
+  const known = Object.keys(GROUPS).flatMap(allTestFiles);
+  const words = result.files.filter((word) => !known.some((file) => file.includes(word)));
+  return {
+    groups: result.groups,
+    files: result.files.filter((word) => !words.includes(word)),
+    name: words.length > 0 ? words.join('|') : undefined,
+  };
+}
+
+function allTestFiles(group) {
+  return GROUPS[group]
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true }).map((file) => join(folder, file)))
+    .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'));
+}
+
+function testFiles(group) {
+  return allTestFiles(group).filter(
+    (file) => files.length === 0 || files.some((word) => file.includes(word)),
+  );
+}
+
+function build() {
+  if (!existsSync('packages/firewall/src/cli/main.ts')) return;
+  const done = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
+  if (done.status !== 0) {
+    console.error('The build failed.');
+    process.exit(1);
+  }
+}
+
+async function runGroup(group) {
+  const reason = await hindrance(group);
+  if (reason !== undefined) {
+    console.log(`SKIPPED ${group}: ${reason}`);
+    total[process.env['CI'] === 'true' ? 'failed' : 'skipped']++;
+    return;
+  }
+  const begun = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'moat-test-'));
+  const report = join(folder, 'report.json');
+  const code = await vitest(group, [
+    'run',
+    ...['--project', group],
+    ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    ...(name === undefined ? [] : ['--testNamePattern', name]),
+    ...files,
+  ]);
+  const result = count(code, existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined);
+  rmSync(folder, { recursive: true });
+  for (const key of Object.keys(total)) total[key] += result[key];
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+  console.log(
+    `${group}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped in ${seconds} s\n`,
+  );
+}
+
+/** Why a group cannot run here, if it cannot. */
+async function hindrance(group) {
+  if (group === 'unit') return undefined;
+  if (missing.length > 0) return `these packages are missing: ${missing.join(' ')}`;
+  if (network.kind === 'none') return `${network.reason}; ${network.remedy}`;
+  if (group === 'kernel') return undefined;
+  if (network.kind === 'user') return 'needs root';
+  if (group !== 'docker') return undefined;
+  const code = await runInside(network, process.execPath, ['--import', 'tsx', 'lab/docker-trial.ts']);
+  return code === 0 ? undefined : 'dockerd does not start here, see above';
+}
+
+function vitest(group, args) {
+  const program = 'node_modules/vitest/vitest.mjs';
+  if (group !== 'unit') return runInside(network, process.execPath, [program, ...args]);
+  return spawnSync(process.execPath, [program, ...args], { stdio: 'inherit' }).status ?? 1;
+}
+
+/** A file that fails outside its tests (import, beforeAll) counts as one failed test, and so does a runner that broke. */
+function count(code, report) {
+  if (report === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const broken = report.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((each) => each.status === 'failed'),
+  );
+  const failed = report.numFailedTests + broken.length;
+  return {
+    passed: report.numPassedTests,
+    failed: failed === 0 && code !== 0 && report.numTotalTests > 0 ? 1 : failed,
+    skipped: name === undefined ? report.numPendingTests + report.numTodoTests : 0,
+  };
+}
