@@ -41,7 +41,10 @@ function doneAnswer(
   preview: readonly string[],
 ): Answer {
   const { plan, pending, notes } = result;
-  const lines = [...preview, plan.table === undefined ? `${headline}; moat is not active (moat enable)` : headline];
+  const lines = [
+    ...preview,
+    plan.table === undefined ? `${headline}; moat is not active (moat enable)` : headline,
+  ];
   if (pending !== undefined) {
     lines.push(
       `Applied. Open a new connection and run \`moat confirm\` within ${pending.seconds} s, or everything goes back.`,
@@ -65,10 +68,21 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
       ? ['moat is not active: only the policy file would change']
       : plan.change === undefined
         ? ['the rules in the kernel would stay as they are']
-        : ['nft would be sent:', ...plan.change.trimEnd().split('\n').map((line) => `  ${line}`)];
+        : [
+            'nft would be sent:',
+            ...plan.change
+              .trimEnd()
+              .split('\n')
+              .map((line) => `  ${line}`),
+          ];
   return {
     code: ExitCode.done,
-    text: [`Nothing is changed (--dry-run). ${headline}`, ...preview, ...rules, ...remarks(plan, plan.notes)].join('\n'),
+    text: [
+      `Nothing is changed (--dry-run). ${headline}`,
+      ...preview,
+      ...rules,
+      ...remarks(plan, plan.notes),
+    ].join('\n'),
     json: { ...planJson(plan), dryRun: true, applied: false, nft: plan.change ?? null, notes: plan.notes },
   };
 }
@@ -76,7 +90,9 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
 function remarks(plan: Plan, notes: readonly string[]): string[] {
   return [
     ...plan.warnings.map(({ message, hint }) =>
-      [`${colour.warning('WARNING')} ${message}`, ...(hint === undefined ? [] : [`        ${hint}`])].join('\n'),
+      [`${colour.warning('WARNING')} ${message}`, ...(hint === undefined ? [] : [`        ${hint}`])].join(
+        '\n',
+      ),
     ),
     ...notes.map((note) => `note: ${note}`),
   ];
