@@ -10,7 +10,7 @@ import {
   readFileSync,
   writeSync,
 } from 'node:fs';
-import type { Paths } from './paths.ts';
+import { makeFolder, type Paths } from './paths.ts';
 import { toolPath } from './process.ts';
 
 export interface LockHolder {
@@ -40,7 +40,7 @@ export async function withLock<T>(
   options: LockOptions,
   work: () => Promise<T> | T,
 ): Promise<Locked<T>> {
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  makeFolder(paths.run);
   const fd = openSync(paths.lock, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     const taken = (await flock(fd, 0)) || (options.waitMs > 0 && (await flock(fd, options.waitMs)));
