@@ -1,0 +1,77 @@
+// Arming the way back before a change: its files, then its timer, then its name.
+import { randomBytes } from 'node:crypto';
+import { connectionKey } from '../kernel/admin-connections.ts';
+import { nftCheck } from '../kernel/nft.ts';
+import { ownNetwork } from '../kernel/own-network.ts';
+import type { Paths } from '../kernel/paths.ts';
+import { startDetachedShell } from '../kernel/shell.ts';
+import {
+  createPending,
+  forgetPending,
+  type Pending,
+  readAppliedPolicy,
+  readPending,
+  renewPending,
+  wayBackFile,
+  wayBackLog,
+} from '../kernel/state.ts';
+import { startTimer, systemdRefusal } from '../kernel/systemd.ts';
+import type { Plan } from './plan.ts';
+import { restoration } from './restoration.ts';
+import { wayBackScript } from './way-back.ts';
+
+export type Armed =
+  | { readonly kind: 'armed'; readonly pending: Pending }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/**
+ * After this the machine goes back by itself `seconds` from now, whatever becomes of this process. A change
+ * that waits already keeps what it goes back to and gets the new timer.
+ */
+export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Armed> {
+  const before = readPending(paths);
+  const pending: Pending = {
+    token: randomBytes(8).toString('hex'),
+    deadline: Math.ceil(Date.now() / 1000) + seconds,
+    connections: plan.connections.map(connectionKey),
+  };
+  if (before === undefined) {
+    const rules = await restoration(plan.current);
+    const checked = await nftCheck(rules, { paths });
+    if (checked.kind !== 'ok') {
+      return {
+        kind: 'failed',
+        message: `the way back would not load, so nothing was changed: ${checked.message}`,
+      };
+    }
+    createPending(paths, pending, {
+      rules,
+      policy: plan.oldText,
+      applied: readAppliedPolicy(paths),
+      script: wayBackScript(paths, ownNetwork()),
+    });
+  }
+  const failed = await startClock(paths, pending.token, seconds);
+  if (failed !== undefined) {
+    if (before === undefined) forgetPending(paths);
+    return { kind: 'failed', message: `the way back could not be armed, so nothing was changed: ${failed}` };
+  }
+  // From here on the clock that ran before finds a token that is not its own.
+  if (before !== undefined) renewPending(paths, pending);
+  return { kind: 'armed', pending };
+}
+
+/** systemd keeps the time where it runs, else a shell of its own; returns why not. */
+async function startClock(paths: Paths, token: string, seconds: number): Promise<string | undefined> {
+  const script = wayBackFile(paths);
+  if (paths.root === '' && systemdRefusal() === undefined) {
+    const started = await startTimer(`moat-way-back-${token}`, seconds, ['/bin/sh', script, token]);
+    return started.kind === 'failed' ? started.reason : undefined;
+  }
+  try {
+    startDetachedShell(script, [token, String(seconds)], wayBackLog(paths));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -1,0 +1,46 @@
+// What makes the rules come back after a reboot: a plain nft file and a unit that loads it.
+import { isSshServer } from '../kernel/admin-connections.ts';
+import type { Paths } from '../kernel/paths.ts';
+import { socketOwners } from '../kernel/processes.ts';
+import { readSockets } from '../kernel/sockets.ts';
+import { bootFile, forgetBootRules, writeBootRules } from '../kernel/state.ts';
+import { installUnit, removeUnit, systemdRefusal } from '../kernel/systemd.ts';
+import { BOOT_UNIT, bootUnit } from './boot-unit.ts';
+
+const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
+
+/** Makes these the rules that boot loads. */
+export function keepForBoot(paths: Paths, rules: string): void {
+  writeBootRules(paths, rules);
+}
+
+/** Installs the unit that loads them; returns what the admin should know about it. */
+export async function enableBoot(paths: Paths): Promise<string[]> {
+  const refusal = unitRefusal(paths);
+  if (refusal !== undefined) {
+    return [`no unit was installed (${refusal}): at boot, run \`nft -f ${bootFile(paths)}\``];
+  }
+  const installed = await installUnit(UNIT_FILE, bootUnit(paths, sshPorts()));
+  return installed.kind === 'ok' ? [] : [`the boot unit is not in order: ${installed.reason}`];
+}
+
+/** The next boot loads nothing of moat. */
+export async function disableBoot(paths: Paths): Promise<string[]> {
+  forgetBootRules(paths);
+  if (unitRefusal(paths) !== undefined) return [];
+  const removed = await removeUnit(UNIT_FILE);
+  return removed.kind === 'ok' ? [] : [`the boot unit could not be removed: ${removed.reason}`];
+}
+
+function unitRefusal(paths: Paths): string | undefined {
+  return paths.root === '' ? systemdRefusal() : `everything is kept under ${paths.root}`;
+}
+
+/** Where ssh servers listen now: the emergency rules leave these open. */
+function sshPorts(): number[] {
+  const listening = readSockets().filter(({ kind, protocol }) => kind === 'open' && protocol === 'tcp');
+  const { owners } = socketOwners(new Set(listening.map(({ inode }) => inode)));
+  return listening
+    .filter(({ inode }) => owners.get(inode)?.some(({ name }) => isSshServer(name)))
+    .map(({ local }) => local.port);
+}

@@ -1,0 +1,60 @@
+// Keeping a change that waits: only somebody who came in after it can say that the way in still works.
+import { type AdminConnection, adminConnections, connectionKey } from '../kernel/admin-connections.ts';
+import { readLinks } from '../kernel/links.ts';
+import { withLock } from '../kernel/lock.ts';
+import type { Paths } from '../kernel/paths.ts';
+import { forgetPending, lastWayBack, type Pending, readPending, readPendingRules } from '../kernel/state.ts';
+import { enableBoot, keepForBoot } from './boot.ts';
+
+export type ConfirmResult =
+  | { readonly kind: 'confirmed'; readonly notes: readonly string[] }
+  /** Nothing waits. `last`: what the way back last wrote down. */
+  | { readonly kind: 'nothing'; readonly last: string | undefined }
+  | { readonly kind: 'old connection'; readonly connection: AdminConnection; readonly secondsLeft: number }
+  | { readonly kind: 'no new connection'; readonly secondsLeft: number }
+  | { readonly kind: 'busy'; readonly message: string };
+
+const LOCK_WAIT_MS = 20_000;
+
+/** Keeps the change and makes its rules those of the next boot. */
+export async function confirmChange(paths: Paths): Promise<ConfirmResult> {
+  if (readPending(paths) === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
+  const work = () => confirmLocked(paths);
+  const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: 'moat confirm' }, work);
+  return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
+}
+
+async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
+  const pending = readPending(paths);
+  if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
+  const { connections } = adminConnections(await readLinks());
+  const refused = refusal(pending, connections);
+  if (refused !== undefined) return refused;
+  const rules = readPendingRules(paths);
+  if (rules !== undefined) keepForBoot(paths, rules);
+  const notes = await enableBoot(paths);
+  forgetPending(paths);
+  return { kind: 'confirmed', notes };
+}
+
+/**
+ * Our own connection must be younger than the change. Where this process came over none (a console, or tmux,
+ * whose server is nobody's child), somebody must have logged in since; without any connection then and now it
+ * is a console, and whoever sits there cannot be locked out.
+ */
+export function refusal(
+  pending: Pending,
+  connections: readonly AdminConnection[],
+): ConfirmResult | undefined {
+  const secondsLeft = Math.max(0, Math.round(pending.deadline - Date.now() / 1000));
+  const old = new Set(pending.connections);
+  const isOld = (connection: AdminConnection): boolean => old.has(connectionKey(connection));
+  const own = connections.filter(({ ours }) => ours);
+  if (own.length > 0) {
+    const stale = own.find(isOld);
+    return stale === undefined ? undefined : { kind: 'old connection', connection: stale, secondsLeft };
+  }
+  if (old.size === 0) return undefined;
+  const someoneCameIn = connections.some((connection) => connection.session && !isOld(connection));
+  return someoneCameIn ? undefined : { kind: 'no new connection', secondsLeft };
+}

@@ -1,0 +1,119 @@
+// What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
+import { renderChange, type Table } from '@moat/netfilter';
+import { compileTable } from '../compile/table.ts';
+import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
+import { readDocker } from '../kernel/docker.ts';
+import { iptablesDisabled } from '../kernel/docker-iptables.ts';
+import { interfaceNames } from '../kernel/interface-names.ts';
+import { readLinks } from '../kernel/links.ts';
+import type { Paths } from '../kernel/paths.ts';
+import { readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
+import { emptyPolicyText, type PolicyFile, parsePolicyFile } from '../policy/file.ts';
+import { narrows } from '../policy/narrow.ts';
+import type { Problem, Source, Warning } from '../policy/problem.ts';
+import type { Services } from '../policy/services.ts';
+import { containerLinks } from './container-links.ts';
+import { listTable } from './listed.ts';
+import { findLockouts, type Lockout } from './lockout.ts';
+
+/** What an edit makes of the policy file's text. */
+export type EditResult =
+  | { readonly ok: true; readonly text: string; readonly warnings: readonly Warning[] }
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly source: Source };
+
+export interface ChangeRequest {
+  /** As typed, for those who wait for the lock. */
+  readonly command: string;
+  readonly services: Services;
+  /** undefined: the file as it stands (`enable`, `reload`). */
+  readonly edit: ((file: PolicyFile) => EditResult) | undefined;
+  /** Loads the rules also where moat is not active yet. */
+  readonly activate: boolean;
+  /** 0: the change is final at once. */
+  readonly confirmSeconds: number;
+  readonly allowLockout: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface Plan {
+  /** The policy file as it was; undefined: there was none. */
+  readonly oldText: string | undefined;
+  /** The policy as it will be. */
+  readonly file: PolicyFile;
+  readonly warnings: readonly Warning[];
+  readonly notes: readonly string[];
+  /** moat was not active and will be. */
+  readonly activates: boolean;
+  /** The rules to be in force; undefined: moat is not active, only the file changes. */
+  readonly table: Table | undefined;
+  /** The rules in force now. */
+  readonly current: Table | undefined;
+  /** nft text from `current` to `table`; undefined: they say the same. */
+  readonly change: string | undefined;
+  /** In words, what could be reached before and may not be after; empty: nothing. */
+  readonly narrowing: readonly string[];
+  /** Connections of admins that exist now, as far as the change could concern them. */
+  readonly connections: readonly AdminConnection[];
+}
+
+export type PlanFailure =
+  | { readonly kind: 'policy'; readonly problems: readonly Problem[]; readonly source: Source }
+  | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] };
+
+/** Reads and computes only. Rejects when the machine cannot be read. */
+export async function planChange(paths: Paths, request: ChangeRequest): Promise<Plan | PlanFailure> {
+  const oldText = readPolicyText(paths);
+  const before = parsePolicyFile(oldText ?? emptyPolicyText(), request.services);
+  const source = { name: paths.policy, text: oldText ?? '' };
+  if (!before.ok) return { kind: 'policy', problems: before.problems, source };
+  const edited = request.edit?.(before.file) ?? { ok: true, text: before.file.text, warnings: [] };
+  if (!edited.ok) return { kind: 'policy', problems: edited.problems, source: edited.source };
+  const after = parsePolicyFile(edited.text, request.services);
+  if (!after.ok) {
+    return { kind: 'policy', problems: after.problems, source: { name: paths.policy, text: edited.text } };
+  }
+  const warnings = edited.warnings;
+  const { file } = after;
+
+  const current = await listTable();
+  const enabled = current !== undefined || readBootRules(paths) !== undefined;
+  if (!enabled && !request.activate) {
+    return {
+      ...{ oldText, file, warnings, notes: [], activates: false, table: undefined, current },
+      ...{ change: undefined, narrowing: [], connections: [] },
+    };
+  }
+  const docker = await readDocker();
+  const bridges = docker?.kind === 'engine' ? docker.networks.map(({ bridge }) => bridge) : [];
+  const table = compileTable(file.policy, containerLinks(interfaceNames(), bridges));
+  const narrowing = current === undefined ? ['moat was not active'] : narrowed(paths, request, file);
+  const connections = narrowing.length > 0 ? adminConnections(await readLinks()).connections : [];
+  const lockouts = findLockouts(table, current, connections);
+  if (lockouts.length > 0 && !request.allowLockout) return { kind: 'lockout', lockouts };
+  return {
+    ...{ oldText, file, warnings, notes: current === undefined ? dockerNotes() : [] },
+    ...{ activates: !enabled || request.activate, table, current, change: renderChange(table, current) },
+    ...{ narrowing, connections },
+  };
+}
+
+/** Measured against the sentences that are in force, which a hand edit may have left behind long ago. */
+function narrowed(paths: Paths, request: ChangeRequest, file: PolicyFile): readonly string[] {
+  const applied = readAppliedPolicy(paths);
+  const before = applied === undefined ? undefined : parsePolicyFile(applied, request.services);
+  if (before === undefined || !before.ok) return ['it is not known which policy the loaded rules come from'];
+  return narrows(before.file.policy, file.policy);
+}
+
+/** Nothing of moat depends on it, but whoever set it to close ports should know what it costs. */
+function dockerNotes(): string[] {
+  const disabled = iptablesDisabled();
+  if (disabled === undefined) return [];
+  const where =
+    disabled.by === 'file' ? `in ${disabled.file}` : `on dockerd's command line (pid ${disabled.pid})`;
+  return [
+    `Docker runs with iptables switched off (${where}). This breaks the containers' way out (no masquerade), ` +
+      'their traffic among each other where forwarding is refused, and hides the clients behind the address ' +
+      'of the bridge. moat does not need it: published ports are closed unless a sentence opens them.',
+  ];
+}

@@ -1,0 +1,170 @@
+// What moat remembers between commands: the policy in force, the rules for boot, the change that waits.
+//
+//   /var/lib/moat/applied-policy   the sentences that the loaded rules were made from
+//   /var/lib/moat/boot.nft         the last confirmed rules: what boot loads; there only while enabled
+//   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
+//   /var/lib/moat/way-back.log     what the way back did, one line each time
+//   /var/lib/moat/backups/         policies that `reset` put aside
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from './atomic-write.ts';
+import type { Paths } from './paths.ts';
+
+/** A change that goes back by itself unless it is confirmed. */
+export interface Pending {
+  /** Names the timer that may undo it; an older timer finds another token and does nothing. */
+  readonly token: string;
+  /** Seconds since 1970. */
+  readonly deadline: number;
+  /** The connections that existed when the change was made, one text each: none of them can confirm. */
+  readonly connections: readonly string[];
+}
+
+export interface PendingFiles {
+  /** nft text that restores the rules. */
+  readonly rules: string;
+  /** The policy file to put back; undefined: there was none. */
+  readonly policy: string | undefined;
+  /** `applied-policy` to put back; undefined: there was none. */
+  readonly applied: string | undefined;
+  /** The shell script that does it. */
+  readonly script: string;
+}
+
+function at(paths: Paths, ...names: readonly string[]): string {
+  return join(paths.state, ...names);
+}
+
+export function pendingFolder(paths: Paths): string {
+  return at(paths, 'pending');
+}
+
+export function bootFile(paths: Paths): string {
+  return at(paths, 'boot.nft');
+}
+
+export function appliedPolicyFile(paths: Paths): string {
+  return at(paths, 'applied-policy');
+}
+
+/** The script that undoes the change that waits. */
+export function wayBackFile(paths: Paths): string {
+  return at(paths, 'pending', 'back.sh');
+}
+
+export function wayBackLog(paths: Paths): string {
+  return at(paths, 'way-back.log');
+}
+
+export function readPolicyText(paths: Paths): string | undefined {
+  return readIfThere(paths.policy);
+}
+
+export function readAppliedPolicy(paths: Paths): string | undefined {
+  return readIfThere(appliedPolicyFile(paths));
+}
+
+export function writeAppliedPolicy(paths: Paths, text: string): void {
+  makeFolders(paths);
+  writeFileAtomic(appliedPolicyFile(paths), text);
+}
+
+export function forgetAppliedPolicy(paths: Paths): void {
+  rmSync(appliedPolicyFile(paths), { force: true });
+}
+
+/** The rules for boot; undefined: not enabled (or enabled and not confirmed yet). */
+export function readBootRules(paths: Paths): string | undefined {
+  return readIfThere(bootFile(paths));
+}
+
+export function writeBootRules(paths: Paths, text: string): void {
+  makeFolders(paths);
+  writeFileAtomic(bootFile(paths), text);
+}
+
+export function forgetBootRules(paths: Paths): void {
+  rmSync(bootFile(paths), { force: true });
+}
+
+export function readPending(paths: Paths): Pending | undefined {
+  const text = readIfThere(at(paths, 'pending', 'change.json'));
+  const token = readIfThere(at(paths, 'pending', 'token'))?.trim();
+  if (text === undefined || token === undefined) return undefined;
+  const { deadline, connections } = JSON.parse(text) as Omit<Pending, 'token'>;
+  return { token, deadline, connections };
+}
+
+/** The rules that are in force while the change waits: what a confirmation makes the rules for boot. */
+export function readPendingRules(paths: Paths): string | undefined {
+  return readIfThere(at(paths, 'pending', 'next.nft'));
+}
+
+export function writePendingRules(paths: Paths, text: string): void {
+  writeFileAtomic(at(paths, 'pending', 'next.nft'), text);
+}
+
+/** Makes the folder whole before it gets its name, so that no timer and no crash meets half of it. */
+export function createPending(paths: Paths, pending: Pending, files: PendingFiles): void {
+  makeFolders(paths);
+  const folder = at(paths, 'pending.new');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { mode: 0o700 });
+  const put = (name: string, text: string): void => writeFileAtomic(join(folder, name), text);
+  put('rules.nft', files.rules);
+  if (files.policy !== undefined) put('policy', files.policy);
+  if (files.applied !== undefined) put('applied-policy', files.applied);
+  put('back.sh', files.script);
+  put('change.json', changeText(pending));
+  put('token', `${pending.token}\n`);
+  // A folder without a token is what an interrupted removal left.
+  rmSync(pendingFolder(paths), { recursive: true, force: true });
+  renameSync(folder, pendingFolder(paths));
+}
+
+/** Gives a change that waits already a new timer; what it goes back to stays what it was. */
+export function renewPending(paths: Paths, pending: Pending): void {
+  writeFileAtomic(at(paths, 'pending', 'change.json'), changeText(pending));
+  writeFileAtomic(at(paths, 'pending', 'token'), `${pending.token}\n`);
+}
+
+export function forgetPending(paths: Paths): void {
+  // Without its token a timer finds nothing to do, even if the removal stops half way.
+  rmSync(at(paths, 'pending', 'token'), { force: true });
+  rmSync(pendingFolder(paths), { recursive: true, force: true });
+}
+
+function changeText({ deadline, connections }: Pending): string {
+  return `${JSON.stringify({ deadline, connections })}\n`;
+}
+
+/** The last line of the way back's log, if it ever ran. */
+export function lastWayBack(paths: Paths): string | undefined {
+  return readIfThere(wayBackLog(paths))?.trimEnd().split('\n').at(-1);
+}
+
+/** Keeps a copy of a policy and tells its path; two in one second get different names. */
+export function backUpPolicy(paths: Paths, text: string, now: Date): string {
+  const folder = at(paths, 'backups');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const stamp = now.toISOString().replace(/[-:]|\.\d+/g, '');
+  const taken = new Set(readdirSync(folder));
+  let name = `policy-${stamp}`;
+  for (let again = 2; taken.has(name); again++) name = `policy-${stamp}-${again}`;
+  writeFileAtomic(join(folder, name), text);
+  return join(folder, name);
+}
+
+export function makeFolders(paths: Paths): void {
+  for (const folder of [paths.etc, paths.state, paths.run])
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,202 @@
+// The whole policy file: its lines, and the policy that they make.
+import { formatPrefix, type Prefix } from '@moat/netfilter';
+import { undefinedGroups } from './groups.ts';
+import {
+  DEFAULT_LOGGING,
+  DEFAULTS,
+  type DefaultVerdict,
+  type Group,
+  type LogLevel,
+  type Policy,
+  type RuleSentence,
+  type Sentence,
+  type Traffic,
+} from './model.ts';
+import type { Problem, Warning } from './problem.ts';
+import { parseSentence } from './sentence.ts';
+import type { Services } from './services.ts';
+import { splitWords, type Word } from './words.ts';
+
+/**
+ * A line of the file. `start` and `end` enclose its text, `next` is where the following line starts (`end` and
+ * the line break); all are offsets into the whole text.
+ */
+export interface PolicyLine {
+  readonly number: number;
+  readonly start: number;
+  readonly end: number;
+  readonly next: number;
+  /** Undefined for blank lines and those that hold a remark only. */
+  readonly sentence: Sentence | undefined;
+  /** Where the words of the sentence begin and end (a remark after them not included). */
+  readonly wordsStart: number;
+  readonly wordsEnd: number;
+}
+
+/** A line that holds a sentence of one kind. */
+export type LineOf<S extends Sentence> = PolicyLine & { readonly sentence: S };
+
+export interface PolicyFile {
+  readonly text: string;
+  readonly lines: readonly PolicyLine[];
+  readonly policy: Policy;
+  /** The lines of `policy.rules`, in the same order. */
+  readonly rules: readonly LineOf<RuleSentence>[];
+  readonly warnings: readonly Warning[];
+}
+
+export type PolicyFileResult =
+  | { readonly ok: true; readonly file: PolicyFile }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Whether the line holds a sentence of that kind. */
+export function isLineOf<K extends Sentence['kind']>(
+  line: PolicyLine,
+  kind: K,
+): line is LineOf<Extract<Sentence, { kind: K }>> {
+  return line.sentence?.kind === kind;
+}
+
+interface RawLine {
+  readonly start: number;
+  readonly end: number;
+  readonly next: number;
+}
+
+/** Lines end with LF or CRLF; a byte order mark at the start of the text belongs to none. */
+function rawLines(text: string): RawLine[] {
+  const lines: RawLine[] = [];
+  let start = text.startsWith('\ufeff') ? 1 : 0;
+  while (start < text.length) {
+    const feed = text.indexOf('\n', start);
+    const next = feed < 0 ? text.length : feed + 1;
+    const end = feed < 0 ? next : text[feed - 1] === '\r' && feed > start ? feed - 1 : feed;
+    lines.push({ start, end, next });
+    start = next;
+  }
+  return lines;
+}
+
+interface ReadLine {
+  readonly line: PolicyLine;
+  readonly words: readonly Word[];
+  readonly groupWords: readonly Word[];
+}
+
+function contradiction(line: PolicyLine, words: readonly Word[], earlier: PolicyLine, what: string): Problem {
+  const length = line.wordsEnd - line.wordsStart;
+  return {
+    code: 'contradiction',
+    line: line.number,
+    column: words[0]!.column,
+    length,
+    message: `line ${earlier.number} says otherwise`,
+    expected: `${what} once`,
+    found: words.map((word) => word.text).join(' '),
+    hint: 'remove one of the two lines',
+  };
+}
+
+function contradictions(read: readonly ReadLine[]): Problem[] {
+  const first = new Map<string, { line: PolicyLine; value: string }>();
+  const problems: Problem[] = [];
+  for (const { line, words } of read) {
+    const { sentence } = line;
+    if (sentence?.kind !== 'default' && sentence?.kind !== 'logging') continue;
+    const what = sentence.kind === 'default' ? `a default for ${sentence.traffic}` : 'a logging level';
+    const value = sentence.kind === 'default' ? sentence.verdict : sentence.level;
+    const earlier = first.get(what);
+    if (earlier === undefined) first.set(what, { line, value });
+    else if (earlier.value !== value) problems.push(contradiction(line, words, earlier.line, what));
+  }
+  return problems;
+}
+
+/** Adds members, each of them once. */
+function grown(group: Group | undefined, name: string, members: readonly Prefix[]): Group {
+  const all = new Map((group?.members ?? []).map((member) => [formatPrefix(member), member]));
+  for (const member of members) all.set(formatPrefix(member), member);
+  return { name, members: [...all.values()] };
+}
+
+/** The policy that sentences make, in their order; what they leave open is as in DEFAULTS. */
+export function policyOf(sentences: Iterable<Sentence>): Policy {
+  const defaults: Record<Traffic, DefaultVerdict> = { ...DEFAULTS };
+  let logging: LogLevel = DEFAULT_LOGGING;
+  const members = new Map<string, Prefix[]>();
+  const rules: RuleSentence[] = [];
+  for (const sentence of sentences) {
+    switch (sentence.kind) {
+      case 'rule':
+        rules.push(sentence);
+        break;
+      case 'default':
+        defaults[sentence.traffic] = sentence.verdict;
+        break;
+      case 'logging':
+        logging = sentence.level;
+        break;
+      case 'group': {
+        const known = members.get(sentence.name);
+        if (known === undefined) members.set(sentence.name, [...sentence.members]);
+        else for (const member of sentence.members) known.push(member);
+        break;
+      }
+      default:
+        sentence satisfies never;
+    }
+  }
+  const groups = new Map([...members].map(([name, all]) => [name, grown(undefined, name, all)]));
+  return { defaults, logging, groups, rules };
+}
+
+/**
+ * Parses a policy file. An empty text is the policy of DEFAULTS. Groups may be used before the line that defines
+ * them. Either the policy or all problems of all lines, in file order; never throws.
+ */
+export function parsePolicyFile(text: string, services: Services): PolicyFileResult {
+  const problems: Problem[] = [];
+  const warnings: Warning[] = [];
+  const read: ReadLine[] = [];
+  for (const [index, raw] of rawLines(text).entries()) {
+    const number = index + 1;
+    const { words, problems: bad } = splitWords(text.slice(raw.start, raw.end), number);
+    const first = words[0];
+    const last = words.at(-1);
+    const result = first === undefined || bad.length > 0 ? undefined : parseSentence(words, number, services);
+    problems.push(...bad);
+    if (result?.ok === false) problems.push(...result.problems);
+    if (result?.ok) warnings.push(...result.warnings);
+    const wordsStart = raw.start + (first === undefined ? 0 : first.column - 1);
+    const wordsEnd = last === undefined ? wordsStart : raw.start + last.column - 1 + last.length;
+    const sentence = result?.ok ? result.sentence : undefined;
+    const groupWords = result?.ok ? result.groupWords : [];
+    read.push({ line: { number, ...raw, sentence, wordsStart, wordsEnd }, words, groupWords });
+  }
+  const lines = read.map(({ line }) => line);
+  const policy = policyOf(lines.flatMap(({ sentence }) => sentence ?? []));
+  problems.push(...contradictions(read));
+  for (const { line, groupWords } of read) {
+    if (groupWords.length > 0)
+      problems.push(...undefinedGroups(groupWords, line.number, policy.groups.keys()));
+  }
+  if (problems.length > 0) {
+    problems.sort((a, b) => a.line - b.line || a.column - b.column);
+    return { ok: false, problems };
+  }
+  const rules = lines.filter((line) => isLineOf(line, 'rule'));
+  return { ok: true, file: { text, lines, policy, rules, warnings } };
+}
+
+/** What a new policy file says: the defaults, spelled out, and how to go on. */
+export function emptyPolicyText(): string {
+  return `# What may pass this host. One sentence a line, as \`moat\` takes them; the first rule that fits decides.
+# After changes by hand: moat reload
+
+default deny incoming
+default allow outgoing
+default deny routed
+logging low
+
+`;
+}

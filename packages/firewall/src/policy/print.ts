@@ -1,0 +1,68 @@
+// A sentence as text, in the shortest form that ufw's grammar has for it.
+import { formatPrefix, type IntervalSet } from '@moat/netfilter';
+import type { Endpoint, RuleSentence, Sentence } from './model.ts';
+import { quoted } from './words.ts';
+
+/** `80,443,8080:8090` */
+export function formatPorts(ports: IntervalSet<number>): string {
+  return ports.map(({ first, last }) => (first === last ? `${first}` : `${first}:${last}`)).join(',');
+}
+
+/** `any`, `192.0.2.0/24`, or the group's name. */
+export function formatEndpointAddress({ address }: Endpoint): string {
+  switch (address.kind) {
+    case 'any':
+      return 'any';
+    case 'prefix':
+      return formatPrefix(address.prefix);
+    case 'group':
+      return address.name;
+    default:
+      return address satisfies never;
+  }
+}
+
+function side(keyword: 'from' | 'to', endpoint: Endpoint): string[] {
+  if (endpoint.address.kind === 'any' && endpoint.ports === undefined) return [];
+  const words = [keyword, formatEndpointAddress(endpoint)];
+  return endpoint.ports === undefined ? words : [...words, 'port', formatPorts(endpoint.ports)];
+}
+
+/** What the rule is about, without action and comment: `80/tcp`, `in on eth0 to any port 53`. */
+export function formatMatch(rule: RuleSentence): string {
+  const { direction, protocol, from, to } = rule;
+  const anywhere = from.address.kind === 'any' && to.address.kind === 'any' && rule.interface === undefined;
+  if (anywhere && from.ports === undefined && to.ports !== undefined) {
+    const ports = formatPorts(to.ports) + (protocol === 'any' ? '' : `/${protocol}`);
+    return direction === 'out' ? `out ${ports}` : ports;
+  }
+  const words: string[] = [];
+  if (rule.interface !== undefined) words.push(direction, 'on', rule.interface);
+  else if (direction === 'out') words.push('out');
+  const sides = [...side('from', from), ...side('to', to)];
+  words.push(...sides);
+  if (sides.length === 0 && rule.interface === undefined) words.push('to', 'any');
+  if (protocol !== 'any') words.push('proto', protocol);
+  return words.join(' ');
+}
+
+/**
+ * The canonical text of a sentence, keywords in lower case, ports as numbers; parsing it gives the sentence
+ * again. The sentence must come from the parser (a comment with both kinds of quotes cannot be written).
+ */
+export function formatSentence(sentence: Sentence): string {
+  switch (sentence.kind) {
+    case 'rule': {
+      const text = `${sentence.action} ${formatMatch(sentence)}`;
+      return sentence.comment === undefined ? text : `${text} comment ${quoted(sentence.comment)}`;
+    }
+    case 'default':
+      return `default ${sentence.verdict} ${sentence.traffic}`;
+    case 'logging':
+      return `logging ${sentence.level}`;
+    case 'group':
+      return ['group', sentence.name, ...sentence.members.map(formatPrefix)].join(' ');
+    default:
+      return sentence satisfies never;
+  }
+}

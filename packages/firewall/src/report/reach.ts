@@ -1,0 +1,89 @@
+// From where each thing that listens can be reached, by the sentences in their order.
+import { type Address, intervalSetHas, prefixInterval } from '@moat/netfilter';
+import type { Answering, Listener } from '../kernel/listeners.ts';
+import type { Policy, RuleSentence } from '../policy/model.ts';
+import { sideText } from './sides.ts';
+
+export interface Reach {
+  readonly listener: Listener;
+  /** Where connections may come from, in words; empty: from nowhere outside this host. */
+  readonly sources: readonly string[];
+  /** Numbers of the sentences that open it, as in `moat status numbered`; 0 stands for the default. */
+  readonly rules: readonly number[];
+}
+
+/** Things bound to loopback only are left out: nobody outside can dial them. */
+export function reachOf(policy: Policy, listeners: readonly Listener[]): Reach[] {
+  return listeners.filter(({ address }) => !isLoopback(address)).map((listener) => reach(policy, listener));
+}
+
+function reach(policy: Policy, listener: Listener): Reach {
+  const sources: string[] = [];
+  const rules: number[] = [];
+  for (const [index, rule] of policy.rules.entries()) {
+    if (!concerns(rule, listener, policy)) continue;
+    const total = isTotal(rule);
+    if (rule.action === 'allow' || rule.action === 'limit') {
+      sources.push(fromText(rule));
+      rules.push(index + 1);
+    }
+    if (total) return { listener, sources, rules };
+  }
+  if (policy.defaults.incoming === 'allow') {
+    sources.push('anywhere');
+    rules.push(0);
+  }
+  return { listener, sources, rules };
+}
+
+function fromText(rule: RuleSentence): string {
+  const anywhere = rule.from.address.kind === 'any' && rule.from.ports === undefined;
+  const from = anywhere
+    ? 'anywhere'
+    : sideText({ ...rule, protocol: 'any', interface: undefined }, 'from', 'ipv4');
+  const on = rule.interface === undefined ? '' : ` on ${rule.interface}`;
+  return `${from}${on}${rule.action === 'limit' ? ' (limited)' : ''}`;
+}
+
+/** Decides for every source: what comes after it says nothing about this port. */
+function isTotal(rule: RuleSentence): boolean {
+  return rule.from.address.kind === 'any' && rule.from.ports === undefined && rule.interface === undefined;
+}
+
+function concerns(rule: RuleSentence, listener: Listener, policy: Policy): boolean {
+  if (rule.direction !== 'in') return false;
+  if (rule.protocol !== 'any' && rule.protocol !== listener.protocol) return false;
+  if (rule.to.ports !== undefined) {
+    if (listener.protocol === 'sctp' || !intervalSetHas(rule.to.ports, listener.port)) return false;
+  }
+  const { from, to } = rule;
+  if (from.address.kind === 'prefix' && from.address.prefix.family !== listener.family) return false;
+  if (from.address.kind === 'group') {
+    const members = policy.groups.get(from.address.name)?.members ?? [];
+    if (!members.some(({ family }) => family === listener.family)) return false;
+  }
+  if (to.address.kind !== 'prefix') return true;
+  if (to.address.prefix.family !== listener.family) return false;
+  if (listener.address.value === 0n) return true;
+  const { first, last } = prefixInterval(to.address.prefix);
+  return listener.address.value >= first && listener.address.value <= last;
+}
+
+/** 127.0.0.0/8 and ::1. */
+function isLoopback({ family, value }: Address): boolean {
+  return family === 'ipv4' ? value >> 24n === 127n : value === 1n;
+}
+
+/** `sshd`, `container some-app-container:80`. */
+export function answeringText(what: Answering): string {
+  switch (what.kind) {
+    case 'process':
+      return what.name;
+    case 'container':
+      return `container ${what.name}:${what.containerPort}`;
+    case 'unknown':
+      return `not known (uid ${what.uid})`;
+    default:
+      throw new Error(what satisfies never);
+  }
+}
