@@ -1,15 +1,6 @@
 // The one lock that commands, the daemon and the shell scripts of the way back share.
 import { spawn } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { makeFolder, type Paths } from './paths.ts';
 import { toolPath } from './process.ts';
 
