@@ -16,7 +16,6 @@ import {
   writeAppliedPolicy,
   writePendingRules,
 } from '../kernel/state.ts';
-import type { Warning } from '../policy/problem.ts';
 import { arm } from './arm.ts';
 import { enableBoot, keepForBoot } from './boot.ts';
 import { listTable } from './listed.ts';
@@ -31,7 +30,6 @@ export type ChangeResult =
       readonly plan: Plan;
       /** Set while the change waits for its confirmation. */
       readonly pending: { readonly seconds: number } | undefined;
-      readonly warnings: readonly Warning[];
       readonly notes: readonly string[];
     }
   | { readonly kind: 'planned'; readonly plan: Plan }
@@ -64,7 +62,6 @@ async function carryOut(paths: Paths, request: ChangeRequest, plan: Plan): Promi
     kind: 'done',
     plan,
     pending,
-    warnings: plan.warnings,
     notes: [...plan.notes, ...notes],
   });
   if (plan.table === undefined) {

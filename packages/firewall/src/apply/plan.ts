@@ -10,15 +10,21 @@ import type { Paths } from '../kernel/paths.ts';
 import { readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, type PolicyFile, parsePolicyFile } from '../policy/file.ts';
 import { narrows } from '../policy/narrow.ts';
-import type { Problem, Source, Warning } from '../policy/problem.ts';
+import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
 import { containerLinks } from './container-links.ts';
 import { listTable } from './listed.ts';
 import { findLockouts, type Lockout } from './lockout.ts';
 
+/** Something to tell although the change is made. */
+export interface Remark {
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
 /** What an edit makes of the policy file's text. */
 export type EditResult =
-  | { readonly ok: true; readonly text: string; readonly warnings: readonly Warning[] }
+  | { readonly ok: true; readonly text: string; readonly warnings: readonly Remark[] }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly source: Source };
 
 export interface ChangeRequest {
@@ -40,7 +46,7 @@ export interface Plan {
   readonly oldText: string | undefined;
   /** The policy as it will be. */
   readonly file: PolicyFile;
-  readonly warnings: readonly Warning[];
+  readonly warnings: readonly Remark[];
   readonly notes: readonly string[];
   /** moat was not active and will be. */
   readonly activates: boolean;

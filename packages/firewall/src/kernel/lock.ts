@@ -1,16 +1,7 @@
 // The one lock that commands, the daemon and the shell scripts of the way back share.
 import { spawn } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
-import type { Paths } from './paths.ts';
+import { closeSync, constants, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { makeFolder, type Paths } from './paths.ts';
 import { toolPath } from './process.ts';
 
 export interface LockHolder {
@@ -40,7 +31,7 @@ export async function withLock<T>(
   options: LockOptions,
   work: () => Promise<T> | T,
 ): Promise<Locked<T>> {
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  makeFolder(paths.run);
   const fd = openSync(paths.lock, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     const taken = (await flock(fd, 0)) || (options.waitMs > 0 && (await flock(fd, options.waitMs)));

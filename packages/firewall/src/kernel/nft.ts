@@ -1,9 +1,9 @@
 // The one seam to nft: load a text, check a text, list our table.
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from './atomic-write.ts';
 import { RELEASE, refusesRuleChanges } from './own-network.ts';
-import type { Paths } from './paths.ts';
+import { makeFolder, type Paths } from './paths.ts';
 import { type Finished, run } from './process.ts';
 
 export type NftError =
@@ -37,7 +37,7 @@ const GUARDED =
  * text stays in `paths.sent` as the record of what was sent. Rejects when that file cannot be written.
  */
 export async function nftApply(text: string, { paths }: NftOptions): Promise<NftResult> {
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  makeFolder(paths.run);
   writeFileAtomic(paths.sent, text);
   if (refusesRuleChanges(RELEASE)) return { kind: 'guarded', message: GUARDED };
   return result(await run('nft', ['-f', paths.sent]), paths.sent);
@@ -45,7 +45,7 @@ export async function nftApply(text: string, { paths }: NftOptions): Promise<Nft
 
 /** What `nftApply` would say, by `nft -c`: the kernel checks the transaction and drops it. */
 export async function nftCheck(text: string, { paths }: NftOptions): Promise<NftResult> {
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  makeFolder(paths.run);
   // Checks run without the lock, so each process has a file of its own.
   const file = join(paths.run, `check-${process.pid}.nft`);
   try {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -37,6 +37,24 @@ describe.each([
     expect(isSystemNetwork(proc)).toBe(system);
     expect(refusesRuleChanges(false, proc)).toBe(system);
     expect(refusesRuleChanges(true, proc)).toBe(false);
+  });
+});
+
+describe('where PID 1 is hidden, the inodes of /proc/PID/net/dev decide', () => {
+  const netTrees = (same: boolean): void => {
+    machine('net:[2]', undefined, IDENTITY);
+    for (const pid of ['self', '1']) mkdirSync(join(proc, pid, 'net'), { recursive: true });
+    writeFileSync(join(proc, '1/net/dev'), '');
+    if (same) linkSync(join(proc, '1/net/dev'), join(proc, 'self/net/dev'));
+    else writeFileSync(join(proc, 'self/net/dev'), '');
+  };
+  test('one inode: one network', () => {
+    netTrees(true);
+    expect(isSystemNetwork(proc)).toBe(true);
+  });
+  test('two inodes: two networks, even for root', () => {
+    netTrees(false);
+    expect(isSystemNetwork(proc)).toBe(false);
   });
 });
 

@@ -1,5 +1,6 @@
 // Where everything of moat lies on the disk, under one root.
-import { join, resolve } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 /** Absolute paths. All of them lie under `root`, which is '' on a machine that runs moat for itself. */
 export interface Paths {
@@ -31,4 +32,10 @@ export function pathsUnder(root: string): Paths {
     lock: under('run/moat/lock'),
     sent: under('run/moat/sent.nft'),
   };
+}
+
+/** Makes a folder of moat's, for its owner alone; those above it, where missing, as others are. */
+export function makeFolder(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
 }

@@ -140,7 +140,7 @@ function changeText({ deadline, connections }: Pending): string {
 
 /** The last line of the way back's log, if it ever ran. */
 export function lastWayBack(paths: Paths): string | undefined {
-  return readIfThere(wayBackLog(paths))?.trimEnd().split('\n').at(-1);
+  return readIfThere(wayBackLog(paths))?.trimEnd().split('\n').at(-1) || undefined;
 }
 
 /** Keeps a copy of a policy and tells its path; two in one second get different names. */

@@ -70,7 +70,7 @@ function concerns(rule: RuleSentence, listener: Listener, policy: Policy): boole
 }
 
 /** 127.0.0.0/8 and ::1. */
-function isLoopback({ family, value }: Address): boolean {
+export function isLoopback({ family, value }: Address): boolean {
   return family === 'ipv4' ? value >> 24n === 127n : value === 1n;
 }
 

@@ -24,7 +24,10 @@ export function sideText(rule: RuleSentence, side: 'to' | 'from', family: IpFami
   else if (end.address.kind === 'group') parts.push(end.address.name);
   else if (end.ports === undefined) parts.push('Anywhere');
   if (end.ports !== undefined) parts.push(formatPorts(end.ports));
-  const protocol = rule.protocol === 'any' ? '' : `/${rule.protocol}`;
+  // The protocol stands where the ports stand; without any, in the To column.
+  const portless = rule.to.ports === undefined && rule.from.ports === undefined;
+  const hasProtocol = rule.protocol !== 'any' && (end.ports !== undefined || (portless && side === 'to'));
+  const protocol = hasProtocol ? `/${rule.protocol}` : '';
   const mark = family === 'ipv6' && end.address.kind !== 'prefix' ? ' (v6)' : '';
   // In and out rules name the interface on the host's side.
   const hostSide = rule.direction === 'in' ? 'to' : 'from';

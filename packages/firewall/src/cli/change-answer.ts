@@ -1,0 +1,132 @@
+// How a change is told: what happened, what to do next, what to watch out for.
+import { formatAddress } from '@moat/netfilter';
+import type { ChangeResult } from '../apply/change.ts';
+import type { Lockout } from '../apply/lockout.ts';
+import type { Plan } from '../apply/plan.ts';
+import { formatProblems } from '../policy/problem.ts';
+import { ExitCode } from './exit-code.ts';
+import { type Answer, colour, failure } from './say.ts';
+
+/** `headline`: what was done, as one sentence without a full stop; made from the plan. */
+export function changeAnswer(
+  result: ChangeResult,
+  headline: (plan: Plan) => string,
+  preview: readonly string[] = [],
+): Answer {
+  switch (result.kind) {
+    case 'busy':
+      return failure(ExitCode.busy, 'busy', result.message);
+    case 'failed':
+      return failure(ExitCode.failed, 'failed', result.message);
+    case 'policy':
+      return {
+        code: ExitCode.mistake,
+        text: `${formatProblems(result.problems, result.source)}\nNothing was changed.`,
+        json: { error: 'policy', file: result.source.name, problems: result.problems },
+      };
+    case 'lockout':
+      return lockoutAnswer(result.lockouts);
+    case 'planned':
+      return plannedAnswer(result.plan, headline(result.plan), preview);
+    case 'done':
+      return doneAnswer(result, headline(result.plan), preview);
+    default:
+      throw new Error(result satisfies never);
+  }
+}
+
+function doneAnswer(
+  result: Extract<ChangeResult, { kind: 'done' }>,
+  headline: string,
+  preview: readonly string[],
+): Answer {
+  const { plan, pending, notes } = result;
+  const lines = [
+    ...preview,
+    plan.table === undefined ? `${headline}; moat is not active (moat enable)` : headline,
+  ];
+  if (pending !== undefined) {
+    lines.push(
+      `Applied. Open a new connection and run \`moat confirm\` within ${pending.seconds} s, or everything goes back.`,
+    );
+  }
+  return {
+    code: ExitCode.done,
+    text: [...lines, ...remarks(plan, notes)].join('\n'),
+    json: {
+      ...planJson(plan),
+      applied: plan.table !== undefined,
+      confirmWithin: pending?.seconds ?? null,
+      notes,
+    },
+  };
+}
+
+function plannedAnswer(plan: Plan, headline: string, preview: readonly string[]): Answer {
+  const rules =
+    plan.table === undefined
+      ? ['moat is not active: only the policy file would change']
+      : plan.change === undefined
+        ? ['the rules in the kernel would stay as they are']
+        : [
+            'nft would be sent:',
+            ...plan.change
+              .trimEnd()
+              .split('\n')
+              .map((line) => `  ${line}`),
+          ];
+  return {
+    code: ExitCode.done,
+    text: [
+      `Nothing is changed (--dry-run). ${headline}`,
+      ...preview,
+      ...rules,
+      ...remarks(plan, plan.notes),
+    ].join('\n'),
+    json: { ...planJson(plan), dryRun: true, applied: false, nft: plan.change ?? null, notes: plan.notes },
+  };
+}
+
+function remarks(plan: Plan, notes: readonly string[]): string[] {
+  return [
+    ...plan.warnings.map(({ message, hint }) =>
+      [`${colour.warning('WARNING')} ${message}`, ...(hint === undefined ? [] : [`        ${hint}`])].join(
+        '\n',
+      ),
+    ),
+    ...notes.map((note) => `note: ${note}`),
+  ];
+}
+
+function planJson(plan: Plan): object {
+  return {
+    changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
+    active: plan.table !== undefined,
+    narrowing: plan.narrowing,
+    warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
+  };
+}
+
+function lockoutAnswer(lockouts: readonly Lockout[]): Answer {
+  const lines = lockouts.flatMap(({ connection, sentence, openSentence }) => [
+    `  ${connection.command} on port ${connection.local.port}, from ${formatAddress(connection.remote.address)}` +
+      `${connection.ours ? ' (your own session)' : ''}`,
+    `    moat ${sentence}`,
+    `    or, from anywhere: moat ${openSentence}`,
+  ]);
+  const message = [
+    'this would lock out who administers this machine now; nothing was changed.',
+    'These connections could not be made again. First say:',
+    ...new Set(lines),
+    'or go on all the same with --allow-lockout',
+  ].join('\n');
+  return failure(ExitCode.refused, 'lockout', message, {
+    lockouts: lockouts.map(({ connection, sentence }) => ({
+      command: connection.command,
+      port: connection.local.port,
+      from: formatAddress(connection.remote.address),
+      ours: connection.ours,
+      sentence,
+    })),
+  });
+}

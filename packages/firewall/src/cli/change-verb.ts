@@ -1,0 +1,60 @@
+// What all verbs that change something share: run the change, tell it.
+import { type ChangeResult, makeChange } from '../apply/change.ts';
+import type { ChangeRequest, EditResult, Remark } from '../apply/plan.ts';
+import type { Edit, EditResult as PolicyEdit } from '../policy/edit.ts';
+import type { PolicyFile } from '../policy/file.ts';
+import { changeAnswer } from './change-answer.ts';
+import type { Context } from './context.ts';
+import { say } from './say.ts';
+
+/** Runs a change with the options of the command line. */
+export function change(
+  context: Context,
+  what: Pick<ChangeRequest, 'edit' | 'activate'>,
+): Promise<ChangeResult> {
+  const { options, paths, command, services } = context;
+  return makeChange(paths, {
+    ...what,
+    command,
+    services,
+    confirmSeconds: options.confirm,
+    allowLockout: options.allowLockout,
+    dryRun: options.dryRun,
+  });
+}
+
+/** An edit of the policy by a sentence: `text` is what was typed, into which its problems point. */
+export async function editVerb(
+  context: Context,
+  typed: { readonly text: string; readonly warnings: readonly Remark[] },
+  edit: (file: PolicyFile) => PolicyEdit,
+): Promise<void> {
+  let made: Edit | undefined;
+  const result = await change(context, {
+    activate: false,
+    edit(file): EditResult {
+      const edited = edit(file);
+      if (!edited.ok) return { ...edited, source: { name: undefined, text: typed.text } };
+      made = edited;
+      return { ok: true, text: edited.text, warnings: [...typed.warnings, ...edited.warnings] };
+    },
+  });
+  const answer = changeAnswer(result, () => headline(made!));
+  const outcome = made === undefined ? {} : { outcome: made.outcome, rules: made.rules };
+  say(context, { ...answer, json: { ...outcome, ...answer.json } });
+}
+
+const WORDS: Readonly<Record<Edit['outcome'], string>> = {
+  added: 'added',
+  exists: 'is there already: nothing to do',
+  updated: 'changed in place',
+  moved: 'moved',
+  deleted: 'deleted',
+};
+
+function headline({ outcome, rules }: Edit): string {
+  if (rules.length === 0)
+    return outcome === 'exists' ? 'Set already: nothing to do' : `Policy ${WORDS[outcome]}`;
+  const numbers = rules.length === 1 ? `Rule ${rules[0]}` : `Rules ${rules.join(', ')}`;
+  return `${numbers} ${WORDS[outcome]}`;
+}

@@ -1,0 +1,31 @@
+// What every verb gets: the options, where the files are, and how to speak.
+import { type Paths, pathsUnder } from '../kernel/paths.ts';
+import { readServicesText } from '../kernel/services-file.ts';
+import { parseServices, type Services } from '../policy/services.ts';
+
+/** Options that stand before or after any verb. */
+export interface Options {
+  readonly json: boolean;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly confirm: number;
+  readonly root: string;
+  readonly allowLockout: boolean;
+}
+
+export interface Context {
+  readonly options: Options;
+  readonly paths: Paths;
+  /** The command as typed, for those who wait for its lock. */
+  readonly command: string;
+  readonly services: Services;
+}
+
+export function contextOf(options: Options, args: readonly string[]): Context {
+  return {
+    options,
+    paths: pathsUnder(options.root),
+    command: `moat ${args.join(' ')}`,
+    services: parseServices(readServicesText()),
+  };
+}

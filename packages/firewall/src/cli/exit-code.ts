@@ -1,0 +1,18 @@
+// What the exit codes mean. They never change; scripts depend on them.
+
+export const ExitCode = {
+  /** Done, or there was nothing to do. */
+  done: 0,
+  /** The system refused: kernel, disk, missing program. The old rules and the old policy are in force. */
+  failed: 1,
+  /** A mistake in the words given or in the policy file. Nothing was changed. */
+  mistake: 2,
+  /** Refused to protect the owner: a lock-out, or a confirmation from an old connection. */
+  refused: 3,
+  /** Another command held the lock too long. */
+  busy: 4,
+  /** Needs root. */
+  notPermitted: 5,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

@@ -1,0 +1,76 @@
+// The PLAN lines before a change of the whole: what of all that listens opens, closes and stays.
+import { formatAddress } from '@moat/netfilter';
+import { listTable } from '../apply/listed.ts';
+import { adminConnections } from '../kernel/admin-connections.ts';
+import { readLinks } from '../kernel/links.ts';
+import { readListeners } from '../kernel/listeners.ts';
+import { readAppliedPolicy, readPolicyText } from '../kernel/state.ts';
+import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
+import type { Policy } from '../policy/model.ts';
+import { answeringText, type Reach, reachOf } from '../report/reach.ts';
+import { table } from '../report/table.ts';
+import type { Context } from './context.ts';
+
+/** Empty where nothing listens, nothing changes, or the policy has mistakes (which the change itself tells). */
+export async function planLines(context: Context): Promise<string[]> {
+  const { paths, services } = context;
+  const read = (text: string): Policy | undefined => {
+    const parsed = parsePolicyFile(text, services);
+    return parsed.ok ? parsed.file.policy : undefined;
+  };
+  const after = read(readPolicyText(paths) ?? emptyPolicyText());
+  if (after === undefined) return [];
+  const active = (await listTable()) !== undefined;
+  const before = active ? read(readAppliedPolicy(paths) ?? '') : undefined;
+  const { listeners } = await readListeners();
+  const was = before === undefined ? undefined : reachOf(before, listeners);
+  const will = reachOf(after, listeners);
+  const session = adminConnections(await readLinks()).connections.find(({ ours }) => ours);
+  const rows = new Map<string, { cells: string[]; families: Set<string> }>();
+  for (const [i, reach] of will.entries()) {
+    const from = was?.[i]?.sources ?? ['anywhere'];
+    const verb = verbFor(from, reach.sources);
+    if (verb === undefined) continue;
+    const { listener } = reach;
+    const yours =
+      session !== undefined &&
+      session.local.port === listener.port &&
+      listener.protocol === 'tcp' &&
+      verb !== 'closes'
+        ? `, your session from ${formatAddress(session.remote.address)} stays reachable`
+        : '';
+    const cells = [
+      verb,
+      `${listener.port}/${listener.protocol}`,
+      `(${answeringText(listener.what)})`,
+      `${whom(verb, from, reach)}${yours}`,
+    ];
+    const row = rows.get(cells.join(' ')) ?? { cells, families: new Set<string>() };
+    row.families.add(listener.family === 'ipv4' ? 'v4' : 'v6');
+    rows.set(cells.join(' '), row);
+  }
+  if (rows.size === 0) return [];
+  const lines = [...rows.values()].map(({ cells, families }, i) => [
+    i === 0 ? 'PLAN' : '',
+    ...cells,
+    [...families].join(' '),
+  ]);
+  return [table(lines)];
+}
+
+function verbFor(
+  before: readonly string[],
+  after: readonly string[],
+): 'closes' | 'keeps' | 'narrows' | 'opens' | undefined {
+  if (before.length === 0 && after.length === 0) return undefined;
+  if (after.length === 0) return 'closes';
+  if (before.length === 0) return 'opens';
+  if (before.join() === after.join()) return 'keeps';
+  return after.every((source) => before.includes(source)) || before.includes('anywhere')
+    ? 'narrows'
+    : 'opens';
+}
+
+function whom(verb: string, before: readonly string[], { sources }: Reach): string {
+  return `to ${verb === 'closes' ? before.join(', ') : sources.join(', ')}`;
+}

@@ -1,0 +1,26 @@
+// moat reload
+
+import { listTable } from '../apply/listed.ts';
+import { readBootRules } from '../kernel/state.ts';
+import { changeAnswer } from './change-answer.ts';
+import { change } from './change-verb.ts';
+import type { Context } from './context.ts';
+import { ExitCode } from './exit-code.ts';
+import { planLines } from './plan-lines.ts';
+import { say } from './say.ts';
+
+export async function reloadVerb(context: Context): Promise<void> {
+  const preview = await planLines(context);
+  const result = await change(context, { activate: false, edit: undefined });
+  const loaded = (await listTable()) !== undefined || readBootRules(context.paths) !== undefined;
+  if (!loaded && (result.kind === 'done' || result.kind === 'planned')) {
+    const text = 'moat is not active: nothing to reload. The policy file has no mistakes. (moat enable)';
+    return say(context, { code: ExitCode.done, text, json: { active: false, applied: false } });
+  }
+  const same = 'The policy file says what is in force already: nothing to do';
+  const headline = (changed: boolean) => (changed ? 'The policy file is in force' : same);
+  say(
+    context,
+    changeAnswer(result, (plan) => headline(plan.change !== undefined), preview),
+  );
+}

@@ -1,0 +1,26 @@
+// moat default …, moat logging …, moat group …
+import { addToGroup, setDefault, setLogging } from '../policy/edit-settings.ts';
+import { editVerb } from './change-verb.ts';
+import type { Context } from './context.ts';
+import { say } from './say.ts';
+import { typedSentence } from './words.ts';
+
+export async function settingsVerb(context: Context, args: readonly string[]): Promise<void> {
+  const parsed = typedSentence(args, context.services);
+  if (!parsed.ok) return say(context, parsed.answer);
+  const { sentence } = parsed.typed;
+  await editVerb(context, parsed.typed, (file) => {
+    switch (sentence.kind) {
+      case 'default':
+        return setDefault(file, sentence);
+      case 'logging':
+        return setLogging(file, sentence);
+      case 'group':
+        return addToGroup(file, sentence);
+      case 'rule':
+        throw new Error('a rule has verbs of its own');
+      default:
+        throw new Error(sentence satisfies never);
+    }
+  });
+}

@@ -1,0 +1,127 @@
+// moat show builtin|raw|added|listening
+import { formatAddress } from '@moat/netfilter';
+import { BUILTINS } from '../compile/builtin.ts';
+import { readListeners } from '../kernel/listeners.ts';
+import { nftListTable, nftListText } from '../kernel/nft.ts';
+import { readPolicyText } from '../kernel/state.ts';
+import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
+import type { Policy } from '../policy/model.ts';
+import { formatSentence } from '../policy/print.ts';
+import { formatProblems } from '../policy/problem.ts';
+import { answeringText, reachOf } from '../report/reach.ts';
+import { table } from '../report/table.ts';
+import type { Context } from './context.ts';
+import { ExitCode } from './exit-code.ts';
+import { type Answer, say } from './say.ts';
+
+export const REPORTS = ['builtin', 'raw', 'added', 'listening'] as const;
+export type Report = (typeof REPORTS)[number];
+
+export async function showVerb(context: Context, report: Report): Promise<void> {
+  switch (report) {
+    case 'builtin':
+      return say(context, showBuiltin());
+    case 'raw':
+      return say(context, await showRaw());
+    case 'added':
+    case 'listening': {
+      const read = readPolicy(context);
+      if (!read.ok) return say(context, read.answer);
+      return say(context, report === 'added' ? showAdded(read.policy) : await showListening(read.policy));
+    }
+    default:
+      throw new Error(report satisfies never);
+  }
+}
+
+/** The policy file as it stands, or the answer that lists its mistakes. */
+export function readPolicy(
+  context: Context,
+): { readonly ok: true; readonly policy: Policy } | { readonly ok: false; readonly answer: Answer } {
+  const text = readPolicyText(context.paths) ?? emptyPolicyText();
+  const parsed = parsePolicyFile(text, context.services);
+  if (parsed.ok) return { ok: true, policy: parsed.file.policy };
+  const source = { name: context.paths.policy, text };
+  return {
+    ok: false,
+    answer: {
+      code: ExitCode.mistake,
+      text: formatProblems(parsed.problems, source),
+      json: { error: 'policy', file: source.name, problems: parsed.problems },
+    },
+  };
+}
+
+function showBuiltin(): Answer {
+  const always = [
+    {
+      direction: 'in, out, routed',
+      says: 'replies to flows that were let through',
+      why: 'a flow is decided once, by its first packet',
+    },
+    { direction: 'in, out', says: 'loopback', why: 'the host talking to itself' },
+  ];
+  const rows = [
+    ...always,
+    ...BUILTINS.map(({ chain, says, why }) => ({
+      direction: chain === 'builtin_in' ? 'in' : 'out',
+      says,
+      why,
+    })),
+  ];
+  const text = [
+    'Always let through, before any sentence:',
+    '',
+    ...rows.flatMap(({ direction, says, why }) => [`  ${says} (${direction})`, `    ${why}`]),
+    '',
+    'Nothing else is built in.',
+  ].join('\n');
+  return { code: ExitCode.done, text, json: { builtin: rows } };
+}
+
+async function showRaw(): Promise<Answer> {
+  const [text, json] = await Promise.all([nftListText(), nftListTable()]);
+  return {
+    code: ExitCode.done,
+    text: text?.trimEnd() ?? 'There is no table inet moat: moat is not active (moat enable)',
+    json: { nft: json ?? null },
+  };
+}
+
+function showAdded(policy: Policy): Answer {
+  const sentences = policy.rules.map(formatSentence);
+  const lines = sentences.length === 0 ? ['(none)'] : sentences.map((sentence) => `moat ${sentence}`);
+  return { code: ExitCode.done, text: lines.join('\n'), json: { added: sentences } };
+}
+
+async function showListening(policy: Policy): Promise<Answer> {
+  const { listeners, complete } = await readListeners();
+  const reaches = reachOf(policy, listeners);
+  const rows = reaches.map(({ listener, sources, rules }) => [
+    `${listener.port}/${listener.protocol}`,
+    formatAddress(listener.address),
+    answeringText(listener.what),
+    sources.length === 0 ? 'closed' : sources.join(', '),
+    rules.map((rule) => (rule === 0 ? 'default' : `[${rule}]`)).join(' '),
+  ]);
+  const lines = [
+    table([['PORT', 'ADDRESS', 'WHAT', 'OPEN TO', 'BY'], ...rows]),
+    ...(complete ? [] : ['Not all processes could be looked at: some names are missing.']),
+  ];
+  return {
+    code: ExitCode.done,
+    text: lines.join('\n'),
+    json: {
+      complete,
+      listening: reaches.map(({ listener, sources, rules }) => ({
+        protocol: listener.protocol,
+        family: listener.family,
+        address: formatAddress(listener.address),
+        port: listener.port,
+        what: listener.what,
+        openTo: sources,
+        rules,
+      })),
+    },
+  };
+}
