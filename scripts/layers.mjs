@@ -90,7 +90,7 @@ const rules = [
   {
     name: 'every room has its rule (NETFILTER_ROOMS, FIREWALL_ROOMS in scripts/layers.mjs)',
     from: {
-      path: String.raw`^packages/(netfilter|firewall)/src/[^/]+/`,
+      path: '^packages/(netfilter|firewall)/src/[^/]+/',
       pathNot: [
         roomPattern(NETFILTER, Object.keys(NETFILTER_ROOMS)),
         roomPattern(FIREWALL, Object.keys(FIREWALL_ROOMS)),

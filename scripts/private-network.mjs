@@ -1,5 +1,6 @@
 // Private network: how to run a command where the machine's own firewall, /run and /etc cannot be touched.
 import { spawn, spawnSync } from 'node:child_process';
+import { basename } from 'node:path';
 import { systemPath } from './debian.mjs';
 
 /**
@@ -49,10 +50,10 @@ export function privateNetwork() {
   };
 }
 
+/** What follows `npm` to run this script again: `start -- shell`. */
 function npmCommand() {
-  const name = process.env['npm_lifecycle_event'] ?? 'start';
-  const rest = process.argv.slice(2);
-  return rest.length === 0 ? name : `${name} -- ${rest.join(' ')}`;
+  const words = process.argv.slice(2);
+  return [basename(process.argv[1], '.mjs'), ...(words.length === 0 ? [] : ['--', ...words])].join(' ');
 }
 
 /**
