@@ -20,8 +20,9 @@ interface Side {
 function sideOf(policy: Policy, direction: 'in' | 'out'): Side {
   const rules = policy.rules
     .filter((rule) => rule.direction === direction)
-    .map((rule, index) => ({ index, rule, match: matchOf(rule, policy.groups), key: formatMatch(rule) }))
-    .filter(({ match }) => !isEmptyMatch(match));
+    .map((rule) => ({ rule, match: matchOf(rule, policy.groups), key: formatMatch(rule) }))
+    .filter(({ match }) => !isEmptyMatch(match))
+    .map((placed, index) => ({ ...placed, index }));
   const byKey = new Map<string, Placed>();
   for (const placed of rules) if (!byKey.has(placed.key)) byKey.set(placed.key, placed);
   return { rules, byKey, blockers: rules.filter(({ rule }) => rule.action !== 'allow') };
@@ -41,10 +42,34 @@ function standsFor(rule: Placed, old: Placed): boolean {
   return rule.rule.action === 'limit' && old.rule.action === 'limit' && matchCovers(old.match, rule.match);
 }
 
+/** Two sides, and how many rules they share at the front and at the end: a change touches what is between. */
+interface Change {
+  readonly before: Side;
+  readonly after: Side;
+  readonly front: number;
+  readonly tail: number;
+}
+
+function unchanged(a: Placed | undefined, b: Placed | undefined): boolean {
+  if (a === undefined || b === undefined || a.rule.action !== b.rule.action || a.key !== b.key) return false;
+  return matchCovers(a.match, b.match) && matchCovers(b.match, a.match);
+}
+
+function changeOf(before: Side, after: Side): Change {
+  const [old, now] = [before.rules, after.rules];
+  const least = Math.min(old.length, now.length);
+  let front = 0;
+  while (front < least && unchanged(old[front], now[front])) front++;
+  let tail = 0;
+  while (tail < least - front && unchanged(old.at(-1 - tail), now.at(-1 - tail))) tail++;
+  return { before, after, front, tail };
+}
+
 /** The first rule of `after` before `end` that may refuse what `old` accepted in `before`. */
-function inTheWay(before: Side, after: Side, old: Placed, end: number): Placed | undefined {
+function inTheWay({ before, after, front }: Change, old: Placed, end: number): Placed | undefined {
   return after.blockers.find(
     (blocker) =>
+      blocker.index >= front &&
       blocker.index < end &&
       matchesOverlap(blocker.match, old.match) &&
       // Whatever the blocker matches had been decided before `old` came to it.
@@ -52,18 +77,26 @@ function inTheWay(before: Side, after: Side, old: Placed, end: number): Placed |
   );
 }
 
-function reasonFor(before: Side, after: Side, old: Placed, fallsThrough: boolean): string | undefined {
+/** Whether `old` is among the shared rules and nothing that changed before it is in its way. */
+function isUntouched(change: Change, old: Placed): boolean {
+  if (old.index < change.front) return true;
+  if (old.index < change.before.rules.length - change.tail) return false;
+  return inTheWay(change, old, change.after.rules.length - change.tail) === undefined;
+}
+
+function reasonFor(change: Change, old: Placed, fallsThrough: boolean): string | undefined {
+  if (isUntouched(change, old)) return undefined;
+  const { before, after } = change;
   const name = `\`${old.rule.action} ${old.key}\``;
   let reason: string | undefined;
-  const successors = [after.byKey.get(old.key) ?? [], after.rules].flat();
-  for (const successor of successors) {
+  for (const successor of after.rules) {
     if (successor.rule.action !== 'allow' && successor.rule.action !== 'limit') continue;
     if (!standsFor(successor, old)) continue;
-    const blocker = inTheWay(before, after, old, successor.index);
+    const blocker = inTheWay(change, old, successor.index);
     if (blocker === undefined) return undefined;
     reason ??= `\`${blocker.rule.action} ${blocker.key}\` now comes before ${name}`;
   }
-  if (fallsThrough && inTheWay(before, after, old, Number.POSITIVE_INFINITY) === undefined) return undefined;
+  if (fallsThrough && inTheWay(change, old, Number.POSITIVE_INFINITY) === undefined) return undefined;
   if (coveredBefore(before, old.index, old)) return undefined;
   if (reason !== undefined) return reason;
   const twin = after.byKey.get(old.key);
@@ -84,6 +117,7 @@ function narrowsDirection(
 ): string[] {
   const old = sideOf(before, direction);
   const now = sideOf(after, direction);
+  const change = changeOf(old, now);
   const stillOpen = rank(after, traffic) === 'open';
   const reasons: string[] = [];
   if (rank(before, traffic) === 'open' && stillOpen) {
@@ -94,7 +128,7 @@ function narrowsDirection(
   }
   for (const placed of old.rules) {
     if (placed.rule.action !== 'allow' && placed.rule.action !== 'limit') continue;
-    const reason = reasonFor(old, now, placed, stillOpen);
+    const reason = reasonFor(change, placed, stillOpen);
     if (reason !== undefined) reasons.push(reason);
   }
   return reasons;
@@ -107,6 +141,7 @@ function narrowsDirection(
  * Why none is certain: take a flow that rule `r` of `before` accepts as the first that matches. A rule of `after`
  * stands for `r` and matches it too. Were a refusing rule `x` first, it would overlap `r` and stand before; then
  * some rule before `r` covers `x`, so it would have matched in `before`, and `r` would not have been the first.
+ * Rules that both share at the front or at the end are their own such covers, which spares comparing them.
  */
 export function narrows(before: Policy, after: Policy): string[] {
   const reasons: string[] = [];

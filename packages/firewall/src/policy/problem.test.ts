@@ -42,13 +42,13 @@ it.each([
     'wide characters',
     "allow comment '漢字👍' to any port 0",
     "  moat allow comment '漢字👍' to any port 0",
-    ' '.repeat(42) + '^',
+    `${' '.repeat(42)}^`,
   ],
   [
     'combining marks',
     "allow comment 'e\u0301' to any port 0",
     "  moat allow comment 'e\u0301' to any port 0",
-    ' '.repeat(37) + '^',
+    `${' '.repeat(37)}^`,
   ],
 ])('keeps the caret below the word after %s', (_, text, shown, caret) => {
   expect(formatProblems(problemsOf(text), { name: undefined, text }).split('\n').slice(1, 3)).toEqual([

@@ -52,7 +52,7 @@ export function complain(
   complaint: Complaint,
 ): undefined {
   const span = word ?? endSpan(reader.words, reader.line);
-  complainAt(reader, code, span, word?.text ?? '(nothing)', complaint);
+  complainAt(reader, code, span, word === undefined ? '(nothing)' : word.text || "''", complaint);
 }
 
 /** Notes a problem with a stretch of the line, such as one item of a list. */

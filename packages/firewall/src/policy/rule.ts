@@ -2,6 +2,7 @@
 import { type Clauses, EXPECTED_CLAUSES, readClause, takeValue } from './clauses.ts';
 import { CLAUSES, LATER } from './keywords.ts';
 import type { Action, EndpointAddress, RuleSentence, SentenceProtocol } from './model.ts';
+import { nearest } from './near.ts';
 import { settleTraffic } from './ports.ts';
 import { complain, isKeyword, peek, type Reader, takeKeyword, writeInstead } from './reader.ts';
 import { EXPECTED_RULE, readShortForm } from './short-form.ts';
@@ -50,15 +51,25 @@ function readDirection(reader: Reader, clauses: Clauses, action: Action): void {
   }
 }
 
+function complainShort(reader: Reader, word: Word): void {
+  const close = nearest(word.text, CLAUSES);
+  const isPort = /^[0-9,:]+$/.test(word.text) || reader.services.byName.has(word.text);
+  complain(reader, 'word', word, {
+    message: isPort ? 'the short form takes no interface' : 'unknown word',
+    expected: EXPECTED_CLAUSES,
+    hint: isPort
+      ? writeInstead(reader, word, `to any port ${word.text}`)
+      : close && `did you mean \`${close}\`?`,
+  });
+  reader.at = reader.words.length;
+}
+
 function readBody(reader: Reader, clauses: Clauses): void {
   const first = peek(reader);
   if (first !== undefined && !isKeyword(first, ...CLAUSES, ...LATER, 'in', 'out', 'on')) {
     reader.at++;
     if (clauses.seen.has('on')) {
-      const message = 'the short form takes no interface';
-      const hint = writeInstead(reader, first, `to any port ${first.text}`);
-      complain(reader, 'word', first, { message, expected: EXPECTED_CLAUSES, hint });
-      reader.at = reader.words.length;
+      complainShort(reader, first);
       return;
     }
     readShortForm(reader, clauses, first);

@@ -163,6 +163,7 @@ describe('refusals say where and what instead', () => {
       'allow in on eth0 out on eth1',
       '18+3 word: `in on IFACE` or `out on IFACE` comes right after the action',
     ],
+    ['allow in on eth0 form 192.0.2.1', '18+4 word: did you mean `from`?'],
     ['allow 22 proto tcp', '10+5 word: write `22/PROTOCOL`'],
     [
       "allow 22 comment 'x' from 192.0.2.1",
