@@ -1,5 +1,6 @@
 // Story lab: the server of the story (sshd, mysqld, a container published on port 80) and those who try to reach it.
 import { type Agent, startAgent } from './agent.ts';
+import { startLoginServer } from './login.ts';
 import type { Machine } from './machine.ts';
 import { createNetwork, type Network } from './network.ts';
 import { publishContainer, removeContainer } from './published-container.ts';
@@ -19,21 +20,24 @@ export type StoryLab = {
   destroy(): Promise<void>;
 };
 
-/** Builds it; needs neither Docker nor real root. The admin is logged in from `outside`: that connection stays. */
-export async function createStoryLab(): Promise<StoryLab> {
+/** Builds it; needs neither Docker nor real root. `env`: what commands get that run through a login. */
+export async function createStoryLab(env: Readonly<Record<string, string>>): Promise<StoryLab> {
   const network = await createNetwork();
   const container = await publishContainer(network.server, 'some-app-container', 80);
   const [clients, services] = await Promise.all([
     Promise.all([network.outside, network.blog, network.third].map((machine) => startAgent(machine))),
     Promise.all(
-      SERVICES.map(({ name, port }) => startService(port === 80 ? container : network.server, name, port)),
+      SERVICES.filter(({ port }) => port !== 22).map(({ name, port }) =>
+        startService(port === 80 ? container : network.server, name, port),
+      ),
     ),
   ]);
-  await clients[0]?.connect(network.server.addresses.v4, 22);
+  const logins = await startLoginServer(network.server, env);
   return {
     network,
     reach: () => reachTable(network.server, clients),
     destroy: async () => {
+      logins.stop();
       await Promise.all([...clients, ...services].map((agent) => agent.stop()));
       await removeContainer(container);
       await network.destroy();

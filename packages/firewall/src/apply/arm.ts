@@ -32,7 +32,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
   const before = readPending(paths);
   const pending: Pending = {
     token: randomBytes(8).toString('hex'),
-    deadline: Math.ceil(Date.now() / 1000) + seconds,
+    deadline: Date.now() / 1000 + seconds,
     connections: plan.connections.map(connectionKey),
   };
   if (before === undefined) {

@@ -53,8 +53,7 @@ const WORDS: Readonly<Record<Edit['outcome'], string>> = {
 };
 
 function headline({ outcome, rules }: Edit): string {
-  if (rules.length === 0)
-    return outcome === 'exists' ? 'Set already: nothing to do' : `Policy ${WORDS[outcome]}`;
+  if (rules.length === 0) return outcome === 'exists' ? 'Set already: nothing to do' : 'Policy changed';
   const numbers = rules.length === 1 ? `Rule ${rules[0]}` : `Rules ${rules.join(', ')}`;
   return `${numbers} ${WORDS[outcome]}`;
 }

@@ -107,23 +107,10 @@ function ruleTable(policy: Policy, listeners: readonly Listener[], form: StatusF
     }),
   );
   const blank = form === 'numbered' ? [''] : [];
-  const head = ['To', 'Action', 'From', 'Answers'];
-  return [
-    '',
-    table([
-      [...blank, ...head],
-      [...blank, ...head.map((word) => '-'.repeat(word.length))],
-      ...rows.map(withoutEmptyComment(rows)),
-    ]),
-  ];
-}
-
-/** The column of comments is there only if one rule has one. */
-function withoutEmptyComment(
-  rows: readonly (readonly string[])[],
-): (row: readonly string[]) => readonly string[] {
-  const some = rows.some((row) => row.at(-1) !== '');
-  return (row) => (some ? row : row.slice(0, -1));
+  const head = ['To', 'Action', 'From', 'Answers', ''];
+  const lines = [[...blank, ...head], [...blank, ...head.map((word) => '-'.repeat(word.length))], ...rows];
+  const someComment = rows.some((row) => row.at(-1) !== '');
+  return ['', table(someComment ? lines : lines.map((line) => line.slice(0, -1)))];
 }
 
 function answersOf(rule: RuleSentence, listeners: readonly Listener[]): Listener[] {
