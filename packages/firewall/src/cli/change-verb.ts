@@ -3,6 +3,8 @@ import { type ChangeResult, makeChange } from '../apply/change.ts';
 import type { ChangeRequest, EditResult, Remark } from '../apply/plan.ts';
 import type { Edit, EditResult as PolicyEdit } from '../policy/edit.ts';
 import type { PolicyFile } from '../policy/file.ts';
+import { undefinedGroups } from '../policy/groups.ts';
+import type { Word } from '../policy/words.ts';
 import { changeAnswer } from './change-answer.ts';
 import type { Context } from './context.ts';
 import { say } from './say.ts';
@@ -26,15 +28,22 @@ export function change(
 /** An edit of the policy by a sentence: `text` is what was typed, into which its problems point. */
 export async function editVerb(
   context: Context,
-  typed: { readonly text: string; readonly warnings: readonly Remark[] },
+  typed: {
+    readonly text: string;
+    readonly warnings: readonly Remark[];
+    readonly groupWords?: readonly Word[];
+  },
   edit: (file: PolicyFile) => PolicyEdit,
 ): Promise<void> {
   let made: Edit | undefined;
   const result = await change(context, {
     activate: false,
     edit(file): EditResult {
+      const source = { name: undefined, text: typed.text };
+      const problems = undefinedGroups(typed.groupWords ?? [], 1, file.policy.groups.keys());
+      if (problems.length > 0) return { ok: false, problems, source };
       const edited = edit(file);
-      if (!edited.ok) return { ...edited, source: { name: undefined, text: typed.text } };
+      if (!edited.ok) return { ...edited, source };
       made = edited;
       return { ok: true, text: edited.text, warnings: [...typed.warnings, ...edited.warnings] };
     },

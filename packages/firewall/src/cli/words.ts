@@ -3,14 +3,16 @@ import type { Sentence } from '../policy/model.ts';
 import { formatProblems, type Problem } from '../policy/problem.ts';
 import { parseSentence } from '../policy/sentence.ts';
 import type { Services } from '../policy/services.ts';
-import { wordsOfArguments } from '../policy/words.ts';
+import { type Word, wordsOfArguments } from '../policy/words.ts';
 import { ExitCode } from './exit-code.ts';
 import type { Answer } from './say.ts';
 
-/** `text`: the words as one line, for messages. `offset`: the column where the sentence begins in it. */
 export interface Typed {
   readonly sentence: Sentence;
+  /** The words as one line, for messages. */
   readonly text: string;
+  /** The words that must be names of groups. */
+  readonly groupWords: readonly Word[];
   readonly warnings: readonly { readonly message: string; readonly hint: string | undefined }[];
 }
 
@@ -27,7 +29,7 @@ export function typedSentence(
   if (problems.length > 0) return { ok: false, answer: mistake(problems, text) };
   const parsed = parseSentence(words.slice(skip), 1, services);
   if (!parsed.ok) return { ok: false, answer: mistake(parsed.problems, text) };
-  return { ok: true, typed: { sentence: parsed.sentence, text, warnings: parsed.warnings } };
+  return { ok: true, typed: { ...parsed, text } };
 }
 
 export function mistake(problems: readonly Problem[], text: string): Answer {
