@@ -1,7 +1,7 @@
 // The guard, on made-up /proc folders: it says no unless there is evidence for a private network.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { assertPrivateNetwork } from './guard.ts';
 
@@ -12,56 +12,41 @@ beforeEach(() => {
 afterEach(() => rmSync(proc, { recursive: true }));
 
 const ROOT_MAP = '         0          0 4294967295\n';
+const USER_MAP = '         0       1000          1\n';
 
-type Process = { readonly net?: string; readonly parent?: number };
+/** What can be read of a process: its namespace link, its net/dev (processes with one letter share the file). */
+type Process = { readonly link?: string; readonly file?: string };
 
-/** A /proc with these processes; the key `self` is this process. */
-function fake(processes: Readonly<Record<string, Process>>, uidMap: string): void {
-  for (const [pid, { net, parent = 1 }] of Object.entries(processes)) {
-    const link = join(proc, pid, 'ns', 'net');
-    mkdirSync(dirname(link), { recursive: true });
-    if (net !== undefined) symlinkSync(`net:[${net}]`, link);
-    writeFileSync(join(proc, pid, 'stat'), `7 (a ) name) S ${parent} 1 1`);
+function fake(self: Process, first: Process, uidMap: string): void {
+  for (const [pid, { link, file }] of [['self', self] as const, ['1', first] as const]) {
+    mkdirSync(join(proc, pid, 'ns'), { recursive: true });
+    mkdirSync(join(proc, pid, 'net'));
+    if (link !== undefined) symlinkSync(`net:[${link}]`, join(proc, pid, 'ns', 'net'));
+    if (file === undefined) continue;
+    writeFileSync(join(proc, file), '');
+    linkSync(join(proc, file), join(proc, pid, 'net', 'dev'));
   }
   writeFileSync(join(proc, 'self', 'uid_map'), uidMap);
 }
 
-test("PID 1's namespace is the machine's own", () => {
-  fake({ self: { net: '10' }, 1: { net: '10' } }, ROOT_MAP);
-  expect(() => assertPrivateNetwork(proc)).toThrow('this is the network namespace of PID 1 (net:[10])');
+test.each([
+  ["PID 1's own namespace, by the link", { link: '10', file: 'a' }, { link: '10', file: 'a' }, ROOT_MAP],
+  ["PID 1's own namespace, by the file", { link: '10', file: 'a' }, { file: 'a' }, ROOT_MAP],
+  ["PID 1's own namespace, from a user namespace", { link: '10', file: 'a' }, { file: 'a' }, USER_MAP],
+  ['PID 1 hidden', { link: '10', file: 'a' }, {}, ROOT_MAP],
+  ['nothing readable', {}, {}, ROOT_MAP],
+])('refuses: %s', (_, self, first, uidMap) => {
+  fake(self, first, uidMap);
+  expect(() => assertPrivateNetwork(proc)).toThrow(
+    "expected a private network namespace, got the machine's own",
+  );
 });
 
-test("PID 1's namespace, seen from a user namespace, is still the machine's own", () => {
-  fake({ self: { net: '10' }, 1: { net: '10' } }, '0 1000 1');
-  expect(() => assertPrivateNetwork(proc)).toThrow('expected a private network namespace');
-});
-
-test('another namespace than that of PID 1 is private', () => {
-  fake({ self: { net: '20' }, 1: { net: '10' } }, ROOT_MAP);
+test.each([
+  ['another namespace than that of PID 1, by the link', { link: '20' }, { link: '10' }, ROOT_MAP],
+  ['another namespace than that of PID 1, by the file', { link: '20', file: 'b' }, { file: 'a' }, ROOT_MAP],
+  ['PID 1 hidden, in a user namespace', { link: '20', file: 'b' }, {}, USER_MAP],
+])('agrees: %s', (_, self, first, uidMap) => {
+  fake(self, first, uidMap);
   expect(() => assertPrivateNetwork(proc)).not.toThrow();
-});
-
-test('PID 1 hidden: a user namespace is enough', () => {
-  fake({ self: { net: '20' } }, '         0       1000          1\n');
-  expect(() => assertPrivateNetwork(proc)).not.toThrow();
-});
-
-test('PID 1 hidden: a process above in another namespace is enough', () => {
-  fake({ self: { net: '20', parent: 8 }, 8: { net: '20', parent: 9 }, 9: { net: '10' } }, ROOT_MAP);
-  expect(() => assertPrivateNetwork(proc)).not.toThrow();
-});
-
-test('PID 1 hidden and every process above in the same namespace is no evidence', () => {
-  fake({ self: { net: '10', parent: 8 }, 8: { net: '10', parent: 9 }, 9: { net: '10' } }, ROOT_MAP);
-  expect(() => assertPrivateNetwork(proc)).toThrow('every process above this one is in net:[10] too');
-});
-
-test('PID 1 hidden and nothing above readable is no evidence', () => {
-  fake({ self: { net: '10', parent: 8 } }, ROOT_MAP);
-  expect(() => assertPrivateNetwork(proc)).toThrow('expected a private network namespace');
-});
-
-test('a namespace of our own that cannot be read is no evidence', () => {
-  fake({ self: {} }, '0 1000 1');
-  expect(() => assertPrivateNetwork(proc)).toThrow('cannot be read');
 });

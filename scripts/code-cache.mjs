@@ -1,4 +1,4 @@
-// Code cache: runs `moat help` once out of the bundle and keeps what V8 compiled on the way. A process of its own.
+// Code cache: runs `moat --help` once out of the bundle and keeps what V8 compiled on the way. A process of its own.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -13,6 +13,6 @@ const script = new Script(
 process.on('exit', (code) => {
   if (code === 0) writeFileSync(cache, script.createCachedData());
 });
-process.argv = [process.execPath, bundle, 'help'];
+process.argv = [process.execPath, bundle, '--help'];
 const main = { exports: {} };
 script.runInThisContext()(main.exports, createRequire(bundle), main, bundle, dirname(bundle));

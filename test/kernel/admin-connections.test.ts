@@ -15,12 +15,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { formatAddress } from '@moat/netfilter';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { assertPrivateNetwork } from '../../lab/guard.ts';
 import { adminConnections } from '../../packages/firewall/src/kernel/admin-connections.ts';
 import { readLinks } from '../../packages/firewall/src/kernel/links.ts';
 import { run } from '../../packages/firewall/src/kernel/process.ts';
-import { requirePrivateNetwork } from './private-network.ts';
 
-requirePrivateNetwork();
+assertPrivateNetwork();
 
 let folder: string;
 let sshd: ChildProcess;

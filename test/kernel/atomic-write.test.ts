@@ -2,11 +2,11 @@ import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { assertPrivateNetwork } from '../../lab/guard.ts';
 import { stageFile, writeFileAtomic } from '../../packages/firewall/src/kernel/atomic-write.ts';
 import { run } from '../../packages/firewall/src/kernel/process.ts';
-import { requirePrivateNetwork } from './private-network.ts';
 
-requirePrivateNetwork();
+assertPrivateNetwork();
 
 let folder: string;
 beforeEach(async () => {

@@ -1,10 +1,10 @@
 import { formatAddress, parseAddress } from '@moat/netfilter';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { assertPrivateNetwork } from '../../lab/guard.ts';
 import { linksWith, readLinks } from '../../packages/firewall/src/kernel/links.ts';
 import { run } from '../../packages/firewall/src/kernel/process.ts';
-import { requirePrivateNetwork } from './private-network.ts';
 
-requirePrivateNetwork();
+assertPrivateNetwork();
 
 const ip = async (line: string) => {
   expect(await run('ip', line.split(' '))).toMatchObject({ code: 0, stderr: '' });

@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { assertPrivateNetwork } from '../../lab/guard.ts';
 import { nftApply, nftCheck, nftListTable, nftListText } from '../../packages/firewall/src/kernel/nft.ts';
 import { type Paths, pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { run } from '../../packages/firewall/src/kernel/process.ts';
-import { requirePrivateNetwork } from './private-network.ts';
 
-requirePrivateNetwork();
+assertPrivateNetwork();
 
 let paths: Paths;
 beforeEach(() => {

@@ -5,12 +5,12 @@ import { readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { formatAddress } from '@moat/netfilter';
 import { afterEach, expect, test } from 'vitest';
+import { assertPrivateNetwork } from '../../lab/guard.ts';
 import { joinListeners } from '../../packages/firewall/src/kernel/listeners.ts';
 import { readProcess, socketOwners } from '../../packages/firewall/src/kernel/processes.ts';
 import { readSockets, type Socket } from '../../packages/firewall/src/kernel/sockets.ts';
-import { requirePrivateNetwork } from './private-network.ts';
 
-requirePrivateNetwork();
+assertPrivateNetwork();
 
 const closing: (() => void)[] = [];
 afterEach(() => {
