@@ -1,6 +1,6 @@
 // Does one table say what the other says? If not, where.
 import type { Table } from '../model/ruleset.ts';
-import { canonicalLines } from '../render/canonical.ts';
+import { canonicalLines } from './canonical.ts';
 
 export interface TableDifference {
   /** `chain incoming`, `set group_blog_v4`. */
