@@ -112,9 +112,8 @@ function abandon(staged: StagedFile | undefined, message: string): ChangeResult 
 async function load(paths: Paths, plan: Plan): Promise<string | undefined> {
   if (plan.change === undefined || plan.table === undefined) return undefined;
   let sent = await nftApply(plan.change, { paths });
-  const whole = renderReplacement(plan.table);
   // A kernel that cannot make the small change may still take the whole table.
-  if (sent.kind === 'refused' && plan.change !== whole) sent = await nftApply(whole, { paths });
+  if (sent.kind === 'refused') sent = await nftApply(renderReplacement(plan.table), { paths });
   if (sent.kind !== 'ok') return sent.message;
   const found = await listTable();
   const differences = found === undefined ? [] : tableDifferences(plan.table, found);

@@ -42,10 +42,7 @@ async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
  * whose server is nobody's child), somebody must have logged in since; without any connection then and now it
  * is a console, and whoever sits there cannot be locked out.
  */
-export function refusal(
-  pending: Pending,
-  connections: readonly AdminConnection[],
-): ConfirmResult | undefined {
+function refusal(pending: Pending, connections: readonly AdminConnection[]): ConfirmResult | undefined {
   const secondsLeft = Math.max(0, Math.round(pending.deadline - Date.now() / 1000));
   const old = new Set(pending.connections);
   const isOld = (connection: AdminConnection): boolean => old.has(connectionKey(connection));

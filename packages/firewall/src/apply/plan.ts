@@ -8,7 +8,7 @@ import { interfaceNames } from '../kernel/interface-names.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
-import { emptyPolicyText, type PolicyFile, parsePolicyFile } from '../policy/file.ts';
+import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
 import { narrows } from '../policy/narrow.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
@@ -69,12 +69,13 @@ export type PlanFailure =
 /** Reads and computes only. Rejects when the machine cannot be read. */
 export async function planChange(paths: Paths, request: ChangeRequest): Promise<Plan | PlanFailure> {
   const oldText = readPolicyText(paths);
-  const before = parsePolicyFile(oldText ?? emptyPolicyText(), request.services);
+  const parse = parser(request.services);
+  const before = parse(oldText ?? emptyPolicyText());
   const source = { name: paths.policy, text: oldText ?? '' };
   if (!before.ok) return { kind: 'policy', problems: before.problems, source };
   const edited = request.edit?.(before.file) ?? { ok: true, text: before.file.text, warnings: [] };
   if (!edited.ok) return { kind: 'policy', problems: edited.problems, source: edited.source };
-  const after = parsePolicyFile(edited.text, request.services);
+  const after = parse(edited.text);
   if (!after.ok) {
     return { kind: 'policy', problems: after.problems, source: { name: paths.policy, text: edited.text } };
   }
@@ -92,7 +93,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const docker = await readDocker();
   const bridges = docker?.kind === 'engine' ? docker.networks.map(({ bridge }) => bridge) : [];
   const table = compileTable(file.policy, containerLinks(interfaceNames(), bridges));
-  const narrowing = current === undefined ? ['moat was not active'] : narrowed(paths, request, file);
+  const narrowing = current === undefined ? ['moat was not active'] : narrowed(paths, parse, file);
   const connections = narrowing.length > 0 ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) return { kind: 'lockout', lockouts };
@@ -103,10 +104,22 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   };
 }
 
+type Parser = (text: string) => PolicyFileResult;
+
+/** Reads each text once: the file as it is and the applied policy are mostly the same. */
+function parser(services: Services): Parser {
+  const read = new Map<string, PolicyFileResult>();
+  return (text) => {
+    const result = read.get(text) ?? parsePolicyFile(text, services);
+    read.set(text, result);
+    return result;
+  };
+}
+
 /** Measured against the sentences that are in force, which a hand edit may have left behind long ago. */
-function narrowed(paths: Paths, request: ChangeRequest, file: PolicyFile): readonly string[] {
+function narrowed(paths: Paths, parse: Parser, file: PolicyFile): readonly string[] {
   const applied = readAppliedPolicy(paths);
-  const before = applied === undefined ? undefined : parsePolicyFile(applied, request.services);
+  const before = applied === undefined ? undefined : parse(applied);
   if (before === undefined || !before.ok) return ['it is not known which policy the loaded rules come from'];
   return narrows(before.file.policy, file.policy);
 }

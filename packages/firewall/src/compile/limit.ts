@@ -19,7 +19,7 @@ const BURST = 5;
 const SOURCES = 65_535;
 const FORGET_AFTER_SECONDS = 60;
 
-export function limitChainName(ruleId: string): string {
+function limitChainName(ruleId: string): string {
   return `limit_${ruleId}`;
 }
 

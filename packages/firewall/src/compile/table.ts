@@ -41,7 +41,7 @@ const BEFORE_DNAT = -105;
 const BEFORE_FILTER = -5;
 
 /** The bit of the conntrack label (of 128) that says: addressed to this host, and `incoming` let it pass. */
-export const DIALLED_HERE = 127;
+const DIALLED_HERE = 127;
 
 const ACCEPT: Verdict = { kind: 'accept' };
 const DROP: Verdict = { kind: 'drop' };

@@ -33,7 +33,7 @@ export interface Edit {
 export type EditResult = Edit | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Whether the two are the same rule: all but action and comment agree. */
-export function sameRule(a: RuleSentence, b: RuleSentence): boolean {
+function sameRule(a: RuleSentence, b: RuleSentence): boolean {
   return formatMatch(a) === formatMatch(b);
 }
 

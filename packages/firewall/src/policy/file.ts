@@ -120,7 +120,7 @@ function grown(group: Group | undefined, name: string, members: readonly Prefix[
 }
 
 /** The policy that sentences make, in their order; what they leave open is as in DEFAULTS. */
-export function policyOf(sentences: Iterable<Sentence>): Policy {
+function policyOf(sentences: Iterable<Sentence>): Policy {
   const defaults: Record<Traffic, DefaultVerdict> = { ...DEFAULTS };
   let logging: LogLevel = DEFAULT_LOGGING;
   const members = new Map<string, Prefix[]>();

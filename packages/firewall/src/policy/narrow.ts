@@ -2,6 +2,7 @@
 import { isEmptyMatch, type Match, matchCovers, matchesOverlap, matchOf } from './match.ts';
 import type { Policy, RuleSentence, Traffic } from './model.ts';
 import { formatMatch } from './print.ts';
+import { sharedFront } from './shared-front.ts';
 
 interface Placed {
   readonly index: number;
@@ -150,7 +151,17 @@ export function narrows(before: Policy, after: Policy): string[] {
       reasons.push(`default ${traffic} is now ${after.defaults[traffic]}`);
     }
   }
-  reasons.push(...narrowsDirection(before, after, 'in', 'incoming'));
-  reasons.push(...narrowsDirection(before, after, 'out', 'outgoing'));
-  return reasons;
+  // What the shared front decides is decided alike, so the rest alone may settle it, and cheaply. Where it finds
+  // a reason, a rule of the front may still have covered it.
+  const front = sharedFront(before, after);
+  const restOf = (policy: Policy): Policy => ({ ...policy, rules: policy.rules.slice(front) });
+  if (front > 0 && narrowedRules(restOf(before), restOf(after)).length === 0) return reasons;
+  return [...reasons, ...narrowedRules(before, after)];
+}
+
+function narrowedRules(before: Policy, after: Policy): string[] {
+  return [
+    ...narrowsDirection(before, after, 'in', 'incoming'),
+    ...narrowsDirection(before, after, 'out', 'outgoing'),
+  ];
 }

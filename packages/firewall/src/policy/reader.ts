@@ -39,7 +39,7 @@ export function takeKeyword<K extends string>(reader: Reader, ...keywords: reado
 }
 
 /** The place just after the last word, where something is missing. */
-export function endSpan(words: readonly Word[], line: number): Span {
+function endSpan(words: readonly Word[], line: number): Span {
   const last = words.at(-1);
   return { line, column: last === undefined ? 1 : last.column + last.length + 1, length: 1 };
 }

@@ -1,23 +1,16 @@
-// Aligned columns without lines between them.
-import Table from 'cli-table3';
+// Aligned columns.
+import stringWidth from 'string-width';
 
-const NO_LINES = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-  ].map((name) => [name, '']),
-);
-
-/** Rows of equal length as text; no line ends in blanks. */
+/**
+ * Rows as lines with two blanks between columns; no line ends in blanks. Widths are those of a terminal (wide
+ * characters count two, combining ones none); rows may have fewer cells than others.
+ */
 export function table(rows: readonly (readonly string[])[]): string {
-  const drawn = new Table({
-    chars: { ...NO_LINES, middle: '  ' },
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-  });
-  drawn.push(...rows.map((row) => [...row]));
-  return drawn
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, stringWidth(cell));
+  }
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => cell + ' '.repeat(widths[i]! - stringWidth(cell))).join('  ');
+  return rows.map((row) => line(row).trimEnd()).join('\n');
 }

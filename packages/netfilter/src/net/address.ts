@@ -1,5 +1,5 @@
 // One IP address: strict text in, integer inside, canonical text out.
-import { Address4, Address6 } from 'ip-address';
+import { Address6 } from 'ip-address';
 
 export type IpFamily = 'ipv4' | 'ipv6';
 
@@ -14,8 +14,7 @@ export function bitsOf(family: IpFamily): 32 | 128 {
   return family === 'ipv4' ? 32 : 128;
 }
 
-const IPV4_OCTET = '(?:0|[1-9][0-9]{0,2})';
-const IPV4 = new RegExp(`^${IPV4_OCTET}(?:\\.${IPV4_OCTET}){3}$`);
+const IPV4 = /^(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$/;
 
 /**
  * Parses one address strictly: four decimal octets without leading zeros (`010.0.0.1` is read as octal by
@@ -23,9 +22,12 @@ const IPV4 = new RegExp(`^${IPV4_OCTET}(?:\\.${IPV4_OCTET}){3}$`);
  * Returns undefined for anything else.
  */
 export function parseAddress(text: string): Address | undefined {
-  if (IPV4.test(text)) {
-    if (!Address4.isValid(text)) return undefined;
-    return { family: 'ipv4', value: new Address4(text).bigInt() };
+  const octets = IPV4.exec(text)?.slice(1).map(Number);
+  if (octets !== undefined) {
+    if (octets.some((octet) => octet > 255)) return undefined;
+    // As a sum, since 32-bit shifts are signed.
+    const value = octets.reduce((sum, octet) => sum * 256 + octet, 0);
+    return { family: 'ipv4', value: BigInt(value) };
   }
   if (!text.includes(':') || /[%/\s]/.test(text) || !Address6.isValid(text)) return undefined;
   return { family: 'ipv6', value: new Address6(text).bigInt() };
@@ -33,9 +35,9 @@ export function parseAddress(text: string): Address | undefined {
 
 /** Canonical text: dotted quad, or RFC 5952 for IPv6. */
 export function formatAddress(address: Address): string {
-  return address.family === 'ipv4'
-    ? Address4.fromBigInt(address.value).correctForm()
-    : Address6.fromBigInt(address.value).correctForm();
+  if (address.family === 'ipv6') return Address6.fromBigInt(address.value).correctForm();
+  const value = Number(address.value);
+  return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255].join('.');
 }
 
 /** The IPv4 address inside an IPv4-mapped one (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2); others unchanged. */

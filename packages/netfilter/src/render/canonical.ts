@@ -21,11 +21,17 @@ import { renderRule, renderSet, renderValue, renderVerdict } from './nft-text.ts
  * not understood becomes a line of its own that equals nothing else.
  */
 export function canonicalLines(table: Table): ReadonlyMap<string, readonly string[]> {
+  const known = spelled.get(table);
+  if (known !== undefined) return known;
   const lines = new Map<string, readonly string[]>();
   for (const set of table.sets) lines.set(`set ${set.name}`, [canonicalSet(set)]);
   for (const chain of table.chains) lines.set(`chain ${chain.name}`, canonicalChain(chain));
+  spelled.set(table, lines);
   return lines;
 }
+
+/** One change asks for the same tables several times: what is wanted, what was there. */
+const spelled = new WeakMap<Table, ReadonlyMap<string, readonly string[]>>();
 
 function canonicalSet(set: NamedSet): string {
   const elements = set.dynamic ? [] : mergeValues(set.elements);
@@ -39,7 +45,7 @@ function canonicalChain(chain: Chain): readonly string[] {
 }
 
 /** A rule as nft text in canonical spelling. */
-export function canonicalRule(rule: Rule): string {
+function canonicalRule(rule: Rule): string {
   try {
     return renderRule({
       ...(rule.comment === undefined ? {} : { comment: rule.comment }),
