@@ -18,10 +18,13 @@ export async function planLines(context: Context): Promise<string[]> {
     const parsed = parsePolicyFile(text, services);
     return parsed.ok ? parsed.file.policy : undefined;
   };
-  const after = read(readPolicyText(paths) ?? emptyPolicyText());
-  if (after === undefined) return [];
+  const text = readPolicyText(paths) ?? emptyPolicyText();
+  const applied = readAppliedPolicy(paths);
   const active = (await listTable()) !== undefined;
-  const before = active ? read(readAppliedPolicy(paths) ?? '') : undefined;
+  if (active && applied === text) return [];
+  const after = read(text);
+  if (after === undefined) return [];
+  const before = active ? read(applied ?? '') : undefined;
   const { listeners } = await readListeners();
   const was = before === undefined ? undefined : reachOf(before, listeners);
   const will = reachOf(after, listeners);

@@ -1,5 +1,5 @@
 // Aligned columns.
-import stringWidth from 'string-width';
+import stringWidth from 'fast-string-width';
 
 /**
  * Rows as lines with two blanks between columns; no line ends in blanks. Widths are those of a terminal (wide
