@@ -1,0 +1,55 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  type Interval,
+  intervalSet,
+  intervalSetHas,
+  intervalsCover,
+  intervalsOverlap,
+  subtractIntervals,
+} from './interval.ts';
+
+const LAST = 40;
+const interval = fc
+  .tuple(fc.integer({ min: 0, max: LAST }), fc.integer({ min: 0, max: 6 }))
+  .map(([first, length]): Interval<number> => ({ first, last: Math.min(LAST, first + length) }));
+const intervals = fc.array(interval, { maxLength: 8 });
+
+/** The same, as a plain set of its values. */
+function values(of: Iterable<Interval<number>>): Set<number> {
+  const set = new Set<number>();
+  for (const { first, last } of of) for (let value = first; value <= last; value++) set.add(value);
+  return set;
+}
+
+test('a set is sorted, disjoint, without neighbours, and has the values that went in', () => {
+  fc.assert(
+    fc.property(intervals, (given) => {
+      const set = intervalSet(given);
+      expect(values(set)).toEqual(new Set([...values(given)].sort((a, b) => a - b)));
+      for (const [i, { first }] of set.entries())
+        if (i > 0) expect(first).toBeGreaterThan(set[i - 1]!.last + 1);
+      for (let value = 0; value <= LAST; value++)
+        expect(intervalSetHas(set, value)).toBe(values(given).has(value));
+    }),
+  );
+});
+
+test('subtracting, overlapping and covering are those of the values', () => {
+  fc.assert(
+    fc.property(intervals, intervals, (first, second) => {
+      const [a, b] = [intervalSet(first), intervalSet(second)];
+      const [va, vb] = [values(a), values(b)];
+      const left = new Set([...va].filter((value) => !vb.has(value)));
+      expect(values(subtractIntervals(a, b))).toEqual(left);
+      expect(intervalsOverlap(a, b)).toBe(left.size < va.size);
+      expect(intervalsCover(b, a)).toBe(left.size === 0);
+    }),
+  );
+});
+
+test('addresses are bigints: the last one of IPv6 has no successor to trip over', () => {
+  const all = { first: 0n, last: (1n << 128n) - 1n };
+  expect(intervalSet([all, { first: 5n, last: 7n }])).toEqual([all]);
+  expect(subtractIntervals([all], [{ first: 1n, last: all.last }])).toEqual([{ first: 0n, last: 0n }]);
+});
