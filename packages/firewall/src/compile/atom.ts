@@ -80,9 +80,10 @@ const PROTOCOL_NAMES = {
 function familiesOf(rule: RuleSentence, policy: Policy): readonly (IpFamily | undefined)[] {
   const ends = [rule.from.address, rule.to.address].filter(({ kind }) => kind !== 'any');
   // igmp and 6in4 (`ipv6`) live on IPv4 only.
-  if (rule.protocol === 'igmp' || rule.protocol === 'ipv6') return ['ipv4'];
-  if (ends.length === 0) return [undefined];
-  return (['ipv4', 'ipv6'] as const).filter((family) => ends.every((end) => hasFamily(end, family, policy)));
+  const onlyIpv4 = rule.protocol === 'igmp' || rule.protocol === 'ipv6';
+  if (ends.length === 0 && !onlyIpv4) return [undefined];
+  const families: readonly IpFamily[] = onlyIpv4 ? ['ipv4'] : ['ipv4', 'ipv6'];
+  return families.filter((family) => ends.every((end) => hasFamily(end, family, policy)));
 }
 
 function hasFamily(address: EndpointAddress, family: IpFamily, policy: Policy): boolean {
