@@ -34,6 +34,8 @@ export async function editVerb(
     readonly groupWords?: readonly Word[];
   },
   edit: (file: PolicyFile) => PolicyEdit,
+  /** What is told of an edit that touches no rule, e.g. `Group blog`. */
+  subject = 'Policy',
 ): Promise<void> {
   let made: Edit | undefined;
   const result = await change(context, {
@@ -48,7 +50,7 @@ export async function editVerb(
       return { ok: true, text: edited.text, warnings: [...typed.warnings, ...edited.warnings] };
     },
   });
-  const answer = changeAnswer(result, () => headline(made!));
+  const answer = changeAnswer(result, () => headline(made!, subject));
   const outcome = made === undefined ? {} : { outcome: made.outcome, rules: made.rules };
   say(context, { ...answer, json: { ...outcome, ...answer.json } });
 }
@@ -61,8 +63,8 @@ const WORDS: Readonly<Record<Edit['outcome'], string>> = {
   deleted: 'deleted',
 };
 
-function headline({ outcome, rules }: Edit): string {
-  if (rules.length === 0) return outcome === 'exists' ? 'Set already: nothing to do' : 'Policy changed';
+function headline({ outcome, rules }: Edit, subject: string): string {
+  if (rules.length === 0) return `${subject} ${WORDS[outcome]}`;
   const numbers = rules.length === 1 ? `Rule ${rules[0]}` : `Rules ${rules.join(', ')}`;
   return `${numbers} ${WORDS[outcome]}`;
 }

@@ -3,9 +3,8 @@ import { deleteNumbers, deleteRule } from '../policy/edit.ts';
 import { removeGroup } from '../policy/edit-settings.ts';
 import { editVerb } from './change-verb.ts';
 import type { Context } from './context.ts';
-import { notARule } from './insert.ts';
 import { say } from './say.ts';
-import { typedSentence } from './words.ts';
+import { typedRule } from './words.ts';
 
 export async function deleteVerb(context: Context, args: readonly string[]): Promise<void> {
   const text = args.join(' ');
@@ -22,13 +21,16 @@ export async function deleteVerb(context: Context, args: readonly string[]): Pro
   if (rest.length === 2 && rest[0]?.toLowerCase() === 'group') {
     const column = where.column + rest[0].length + 1;
     const name = rest[1]!;
-    return editVerb(context, typed, (file) =>
-      removeGroup(file, name, { line: 1, column, length: name.length }),
-    );
+    const span = { line: 1, column, length: name.length };
+    return editVerb(context, typed, (file) => removeGroup(file, name, span), `Group ${name}`);
   }
-  const parsed = typedSentence(args, context.services, 1);
+  const example = `moat delete allow ${rest.length === 1 ? rest[0] : '22'}`;
+  const parsed = typedRule(args, context.services, 1, {
+    example,
+    or: ', or numbers, or `group NAME`',
+  });
   if (!parsed.ok) return say(context, parsed.answer);
   const { sentence } = parsed.typed;
-  if (sentence.kind !== 'rule') return say(context, notARule(args, 1));
-  await editVerb(context, parsed.typed, (file) => deleteRule(file, sentence, where));
+  // What is odd about a rule does not matter when it goes.
+  await editVerb(context, { ...parsed.typed, warnings: [] }, (file) => deleteRule(file, sentence, where));
 }

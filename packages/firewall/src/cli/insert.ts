@@ -3,7 +3,7 @@ import { insertRule, prependRule } from '../policy/edit.ts';
 import { editVerb } from './change-verb.ts';
 import type { Context } from './context.ts';
 import { say } from './say.ts';
-import { mistake, typedSentence } from './words.ts';
+import { mistake, typedRule } from './words.ts';
 
 export async function insertVerb(context: Context, args: readonly string[]): Promise<void> {
   const [, number = ''] = args;
@@ -15,7 +15,7 @@ export async function insertVerb(context: Context, args: readonly string[]): Pro
       length: Math.max(1, number.length),
       message: 'where shall the rule go?',
       expected: 'the number that it shall have, then the rule: insert 1 deny from 192.0.2.9',
-      found: number,
+      found: number === '' ? '(nothing)' : number,
       hint: '`moat status numbered` shows the numbers; `moat prepend` puts a rule first',
     };
     return say(context, mistake([problem], args.join(' ')));
@@ -34,25 +34,9 @@ async function insertTyped(
   skip: number,
   edit: (...of: Parameters<typeof prependRule>) => ReturnType<typeof prependRule>,
 ): Promise<void> {
-  const parsed = typedSentence(args, context.services, skip);
+  const verb = args.slice(0, skip).join(' ');
+  const parsed = typedRule(args, context.services, skip, { example: `moat ${verb} deny from 192.0.2.9` });
   if (!parsed.ok) return say(context, parsed.answer);
-  const { sentence } = parsed.typed;
-  if (sentence.kind !== 'rule') return say(context, notARule(args, skip));
-  await editVerb(context, parsed.typed, (file) => edit(file, sentence));
-}
-
-/** The answer to `insert 1 default deny` and the like. */
-export function notARule(args: readonly string[], skip: number) {
-  const column = args.slice(0, skip).join(' ').length + 2;
-  const problem = {
-    code: 'not-a-rule',
-    line: 1,
-    column,
-    length: args[skip]?.length ?? 1,
-    message: 'only rules have a place',
-    expected: 'allow, deny, reject or limit',
-    found: args[skip] ?? '',
-    hint: undefined,
-  };
-  return mistake([problem], args.join(' '));
+  const { typed } = parsed;
+  await editVerb(context, typed, (file) => edit(file, typed.sentence));
 }

@@ -1,6 +1,5 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { nearest } from '../policy/near.ts';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
@@ -9,11 +8,12 @@ import { ExitCode } from './exit-code.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
-import { failure, say } from './say.ts';
+import { type Answer, failure, say } from './say.ts';
 import { settingsVerb } from './settings.ts';
-import { REPORTS, type Report, showVerb } from './show.ts';
-import { STATUS_FORMS, type StatusForm, statusVerb } from './status.ts';
+import { REPORTS, showVerb } from './show.ts';
+import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
+import { badChoice, badOption, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
 declare const __MOAT_VERSION__: string | undefined;
@@ -21,14 +21,15 @@ const VERSION = typeof __MOAT_VERSION__ === 'undefined' ? '0.0.0-source' : __MOA
 
 type Verb = (context: Context, words: readonly string[]) => Promise<void>;
 
-function program(): Command {
+/** `printed` gets the help that commander makes. */
+function program(printed: string[]): Command {
   const moat = new Command('moat')
     .description('A host firewall: closed by default, containers too. `moat` alone is `moat status`.')
-    .version(VERSION, '--version', 'print the version')
-    .option('--json', 'answer with one JSON value', false)
-    .option('--dry-run', 'say what would happen, change and write nothing', false)
-    .option('-y, --yes', 'do not ask', false)
-    .addOption(new Option('-f, --force', 'as --yes').default(false).hideHelp())
+    .option('--version', 'print the version')
+    .option('--json', 'answer with one JSON value')
+    .option('--dry-run', 'say what would happen, change and write nothing')
+    .option('-y, --yes', 'do not ask')
+    .addOption(new Option('-f, --force', 'as --yes').hideHelp())
     .addOption(
       new Option(
         '--confirm <seconds>',
@@ -38,19 +39,27 @@ function program(): Command {
         .argParser(seconds),
     )
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
-    .option('--allow-lockout', 'go on although a connection of an admin could not be made again', false)
+    .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
+    .helpCommand('help [verb]', 'print this, or what a verb is for')
+    // What commander would write, help and complaints, is said by us: it may have to be JSON.
+    .configureOutput({ writeOut: (text) => printed.push(text), writeErr: () => {} })
     .exitOverride();
 
-  const verb = (name: string, description: string, run: Verb, words = '[words...]'): Command => {
-    const command = moat.command(name).description(description).exitOverride();
-    if (words !== '') command.argument(words);
-    return command.action(async (...given: unknown[]) => {
-      const rest = words === '' ? [] : (given[0] as string[]);
-      await withContext(moat, [name, ...rest], run);
-    });
+  const verb = (name: string, description: string, run: Verb): void => {
+    moat
+      .command(name)
+      .description(description)
+      .argument('[words...]')
+      .exitOverride()
+      .action((words: string[]) => withContext(moat, [name, ...words], run));
   };
+  /** A verb after which nothing stands. */
+  const bare = (name: string, description: string, run: (context: Context) => Promise<void>): void =>
+    verb(name, description, async (context, words) =>
+      words.length > 1 ? say(context, tooMuch(words, 1)) : run(context),
+    );
   for (const [name, description] of Object.entries(RULE_VERBS)) verb(name, description, ruleVerb);
   verb('insert', 'put a rule at a number: insert 1 deny from 192.0.2.9', insertVerb);
   verb('prepend', 'put a rule first', prependVerb);
@@ -58,30 +67,35 @@ function program(): Command {
   verb('default', 'what happens where no rule matches: default deny incoming', settingsVerb);
   verb('group', 'name addresses: group blog 203.0.113.7 2001:db8::7', settingsVerb);
   verb('logging', 'what is written to the kernel log: off, low, medium, high, full', settingsVerb);
-  verb('enable', 'load the rules, now and at each boot', enableVerb, '');
-  verb('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'), '');
-  verb('reload', 'load the policy file again, after an edit by hand', reloadVerb, '');
-  verb(
-    'reset',
-    'disable, put the policy aside and begin a new one',
-    (context) => stopVerb(context, 'reset'),
-    '',
-  );
-  verb('confirm', 'keep a change that waits; from a new connection', confirmVerb, '');
-  oneOf(moat, 'status', 'what is open, and by which rule', STATUS_FORMS, false, (context, form) =>
-    statusVerb(context, form as StatusForm | undefined),
-  );
-  oneOf(moat, 'show', 'a report', REPORTS, true, (context, report) => showVerb(context, report as Report));
+  bare('enable', 'load the rules, now and at each boot', enableVerb);
+  bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
+  bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
+  bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
+  bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
+  verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
+    const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
+    if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
+    return words.length > 2 ? say(context, tooMuch(words, 2)) : statusVerb(context, form);
+  });
+  verb('show', `a report: ${REPORTS.join(', ')}`, async (context, words) => {
+    const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
+    if (report === undefined) return say(context, badChoice(words, REPORTS));
+    return words.length > 2 ? say(context, tooMuch(words, 2)) : showVerb(context, report);
+  });
   moat
     .command('version')
     .description('print the version')
-    .action(() => {
-      if (moat.opts()['json']) console.log(JSON.stringify({ ok: true, version: VERSION }));
-      else console.log(`moat ${VERSION}`);
+    .argument('[words...]')
+    .exitOverride()
+    .action((words: string[]) => {
+      const options = optionsOf(moat);
+      say({ options }, words.length > 0 ? tooMuch(['version', ...words], 1) : version());
     });
   // Words that are no verb land here, and so does a bare `moat`.
   moat.argument('[words...]').action(async (words: string[]) => {
-    if (words.length > 0) throw unknownVerb(moat, words[0]!);
+    const options = optionsOf(moat);
+    const verbs = moat.commands.map((command) => command.name());
+    if (words.length > 0) return say({ options }, unknownVerb(words, [...verbs, 'help']));
     await withContext(moat, [], (context) => statusVerb(context, undefined));
   });
   return moat;
@@ -97,25 +111,8 @@ Examples:
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
 you, 4 another command holds the lock, 5 needs root. In every case but 0 nothing was changed.`;
 
-function oneOf(
-  moat: Command,
-  name: string,
-  description: string,
-  choices: readonly string[],
-  required: boolean,
-  run: (context: Context, choice: string | undefined) => Promise<void>,
-): void {
-  const argument = new Argument(required ? '<report>' : '[form]').choices([...choices]);
-  moat
-    .command(name)
-    .description(`${description}: ${choices.join(', ')}`)
-    .addArgument(argument)
-    .exitOverride()
-    .action(async (choice: string | undefined) => {
-      await withContext(moat, choice === undefined ? [name] : [name, choice], (context) =>
-        run(context, choice),
-      );
-    });
+function version(): Answer {
+  return { code: ExitCode.done, text: `moat ${VERSION}`, json: { version: VERSION } };
 }
 
 function seconds(text: string): number {
@@ -126,9 +123,24 @@ function seconds(text: string): number {
   return value;
 }
 
+/** Commander leaves out the options that were not given. */
+function optionsOf(moat: Command): Options & { readonly version: boolean } {
+  const given = moat.opts();
+  const has = (name: string): boolean => given[name] === true;
+  return {
+    json: has('json'),
+    dryRun: has('dryRun'),
+    yes: has('yes') || has('force'),
+    confirm: given['confirm'],
+    root: given['root'],
+    allowLockout: has('allowLockout'),
+    version: has('version'),
+  };
+}
+
 async function withContext(moat: Command, words: readonly string[], run: Verb): Promise<void> {
-  const given = moat.opts<Options & { force: boolean }>();
-  const options: Options = { ...given, yes: given.yes || given.force };
+  const { version: asksVersion, ...options } = optionsOf(moat);
+  if (asksVersion) return say({ options }, version());
   const context = contextOf(options, words);
   if (process.geteuid?.() !== 0) {
     const message = `moat reads and changes the kernel's rules, which takes root: sudo ${context.command}`;
@@ -142,25 +154,35 @@ async function withContext(moat: Command, words: readonly string[], run: Verb): 
   }
 }
 
-function unknownVerb(moat: Command, word: string): CommanderError {
-  const near = nearest(
-    word,
-    moat.commands.map((command) => command.name()),
-  );
-  const hint = near === undefined ? 'see `moat help`' : `did you mean \`moat ${near}\`?`;
-  return new CommanderError(ExitCode.mistake, 'moat.unknownVerb', `moat knows no verb '${word}'; ${hint}`);
-}
-
 async function main(): Promise<void> {
-  const moat = program();
+  const args = process.argv.slice(2);
+  const printed: string[] = [];
+  const moat = program(printed);
+  // Not from the parsed options: the mistake may stand before the option.
+  const end = args.indexOf('--');
+  const json = args.slice(0, end < 0 ? args.length : end).includes('--json');
   try {
     await moat.parseAsync();
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return;
-    if (error.code === 'moat.unknownVerb') process.stderr.write(`ERROR ${error.message}\n`);
-    process.exitCode = ExitCode.mistake;
+    say({ options: { json } }, answerTo(error, args, printed, moat));
   }
+}
+
+function answerTo(
+  error: unknown,
+  args: readonly string[],
+  printed: readonly string[],
+  moat: Command,
+): Answer {
+  if (!(error instanceof CommanderError)) {
+    const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return failure(ExitCode.failed, 'bug', `this is a mistake in moat: ${told}`);
+  }
+  if (error.exitCode === 0 || error.code === 'commander.help') {
+    const text = printed.join('').trimEnd();
+    return { code: ExitCode.done, text, json: { help: text } };
+  }
+  return badOption(error, args, moat);
 }
 
 void main();

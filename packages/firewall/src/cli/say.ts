@@ -1,6 +1,5 @@
 // One place that writes to the terminal: words for people, one JSON value for scripts.
 import pc from 'picocolors';
-import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
 
 /** What a verb has to tell. `text` is for people; `json` is the whole answer for scripts. */
@@ -11,7 +10,7 @@ export interface Answer {
 }
 
 /** Prints it and makes its code the exit code. Errors go to stderr for people, to stdout as JSON for scripts. */
-export function say(context: Pick<Context, 'options'>, answer: Answer): void {
+export function say(context: { readonly options: { readonly json: boolean } }, answer: Answer): void {
   process.exitCode = answer.code;
   if (context.options.json) {
     const ok = answer.code === ExitCode.done;

@@ -1,5 +1,8 @@
 // moat default …, moat logging …, moat group …
+import type { Edit } from '../policy/edit.ts';
 import { addToGroup, setDefault, setLogging } from '../policy/edit-settings.ts';
+import type { PolicyFile } from '../policy/file.ts';
+import { formatSentence } from '../policy/print.ts';
 import { editVerb } from './change-verb.ts';
 import type { Context } from './context.ts';
 import { say } from './say.ts';
@@ -9,7 +12,7 @@ export async function settingsVerb(context: Context, args: readonly string[]): P
   const parsed = typedSentence(args, context.services);
   if (!parsed.ok) return say(context, parsed.answer);
   const { sentence } = parsed.typed;
-  await editVerb(context, parsed.typed, (file) => {
+  const edit = (file: PolicyFile): Edit => {
     switch (sentence.kind) {
       case 'default':
         return setDefault(file, sentence);
@@ -22,5 +25,7 @@ export async function settingsVerb(context: Context, args: readonly string[]): P
       default:
         throw new Error(sentence satisfies never);
     }
-  });
+  };
+  const subject = sentence.kind === 'group' ? `Group ${sentence.name}` : `\`${formatSentence(sentence)}\``;
+  await editVerb(context, parsed.typed, edit, subject);
 }

@@ -1,5 +1,6 @@
 // moat status [verbose|numbered]
-import { formatAddress, intervalSetHas } from '@moat/netfilter';
+import { formatAddress, type IpFamily, intervalSetHas } from '@moat/netfilter';
+import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
 import { type Listener, readListeners } from '../kernel/listeners.ts';
 import { readAppliedPolicy, readBootRules, readPending, readPolicyText } from '../kernel/state.ts';
@@ -21,7 +22,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const read = readPolicy(context);
   if (!read.ok) return say(context, read.answer);
   const { policy } = read;
-  const active = (await listTable()) !== undefined;
+  const loaded = await listTable();
+  const active = loaded !== undefined;
   const atBoot = readBootRules(paths) !== undefined;
   const pending = readPending(paths);
   const { listeners, docker } = await readListeners();
@@ -30,6 +32,13 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const applied = readAppliedPolicy(paths);
   if (active && applied !== undefined && applied !== (readPolicyText(paths) ?? '')) {
     notes.push('the policy file was edited and is not in force: moat reload');
+  }
+  const drifted = loaded === undefined ? [] : driftedObjects(paths, context.services, loaded, docker);
+  if (drifted.length > 0) {
+    notes.push(
+      `the rules in the kernel are not those of the policy (${drifted.join(', ')}): what stands above may be ` +
+        'wrong; moat reload',
+    );
   }
   if (docker?.kind === 'unreadable')
     notes.push(`Docker could not be asked for its containers: ${docker.reason}`);
@@ -52,6 +61,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const json = {
     active,
     enabledAtBoot: atBoot,
+    drifted,
     defaults: policy.defaults,
     logging: policy.logging,
     confirmWithin: secondsLeft ?? null,
@@ -88,29 +98,47 @@ function settings({ defaults, logging }: Policy): string[] {
 function ruleTable(policy: Policy, listeners: readonly Listener[], form: StatusForm | undefined): string[] {
   if (policy.rules.length === 0)
     return ['', 'No rules: nothing may come in'].slice(0, policy.defaults.incoming === 'allow' ? 0 : 2);
-  const rows = (['ipv4', 'ipv6'] as const).flatMap((family) =>
-    policy.rules.flatMap((rule, i) => {
-      if (!familiesOf(rule, policy).includes(family)) return [];
-      const answers = answersOf(rule, listeners).filter((listener) => listener.family === family);
-      const names = [...new Set(answers.map(({ what }) => answeringText(what)))];
-      const direction = rule.direction === 'out' ? 'OUT' : form === undefined ? '' : 'IN';
-      return [
-        [
-          ...(form === 'numbered' ? [`[${String(i + 1).padStart(2)}]`] : []),
-          sideText(rule, 'to', family),
-          `${rule.action.toUpperCase()} ${direction}`.trimEnd(),
-          sideText(rule, 'from', family),
-          rule.direction === 'in' && rule.to.ports !== undefined ? names.join(', ') || '-' : '',
-          rule.comment === undefined ? '' : `# ${rule.comment}`,
-        ],
-      ];
-    }),
-  );
-  const blank = form === 'numbered' ? [''] : [];
+  const numbered = form === 'numbered';
+  const rowsFor = (direction: readonly RuleSentence['direction'][]): string[][] =>
+    (['ipv4', 'ipv6'] as const).flatMap((family) =>
+      policy.rules.flatMap((rule, i) => {
+        if (!direction.includes(rule.direction) || !familiesOf(rule, policy).includes(family)) return [];
+        return [ruleRow(rule, family, listeners, form, numbered ? [`[${String(i + 1).padStart(2)}]`] : [])];
+      }),
+    );
+  // As ufw has it: outgoing rules in a block of their own, but all of them by number.
+  const blocks = numbered ? [rowsFor(['in', 'out'])] : [rowsFor(['in']), rowsFor(['out'])];
   const head = ['To', 'Action', 'From', 'Answers', ''];
-  const lines = [[...blank, ...head], [...blank, ...head.map((word) => '-'.repeat(word.length))], ...rows];
-  const someComment = rows.some((row) => row.at(-1) !== '');
-  return ['', table(someComment ? lines : lines.map((line) => line.slice(0, -1)))];
+  const blank = numbered ? [''] : [];
+  const rows = [
+    [...blank, ...head],
+    [...blank, ...head.map((word) => '-'.repeat(word.length))],
+  ];
+  const lines = table([...rows, ...blocks.flat()]).split('\n');
+  const [incoming] = blocks;
+  const middle = rows.length + incoming!.length;
+  const outgoing = lines.slice(middle);
+  return ['', ...lines.slice(0, middle), ...(outgoing.length === 0 ? [] : ['', ...outgoing])];
+}
+
+function ruleRow(
+  rule: RuleSentence,
+  family: IpFamily,
+  listeners: readonly Listener[],
+  form: StatusForm | undefined,
+  number: readonly string[],
+): string[] {
+  const answers = answersOf(rule, listeners).filter((listener) => listener.family === family);
+  const names = [...new Set(answers.map(({ what }) => answeringText(what)))];
+  const direction = rule.direction === 'out' ? 'OUT' : form === undefined ? '' : 'IN';
+  return [
+    ...number,
+    sideText(rule, 'to', family),
+    `${rule.action.toUpperCase()} ${direction}`.trimEnd(),
+    sideText(rule, 'from', family),
+    rule.direction === 'in' && rule.to.ports !== undefined ? names.join(', ') || '-' : '',
+    rule.comment === undefined ? '' : `# ${rule.comment}`,
+  ];
 }
 
 function answersOf(rule: RuleSentence, listeners: readonly Listener[]): Listener[] {

@@ -58,6 +58,7 @@ describe('remarks', () => {
     ['P35: the same port with and without protocol', 'deny 80/tcp\nallow 80', ['2 contradicts 1']],
     ['P35: the other way round', 'allow 80\ndeny 80/tcp', ['2 shadowed 1']],
     ['an exception before the rule', 'deny from 192.0.2.0/24\nallow 80', []],
+    ['the rest of a protocol after its exceptions', 'allow 80\ndeny proto tcp to any', []],
     ['the same action twice', 'allow 80\nallow 80/tcp', []],
     ['a part that was allowed before a contradiction', 'allow 80/tcp\ndeny 80/udp\nallow 80/tcp', []],
     ['ports that overlap', 'deny 80:90/tcp\nallow 85:95/tcp', ['2 contradicts 1']],

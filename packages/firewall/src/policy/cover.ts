@@ -30,6 +30,10 @@ function samePlaces(a: RuleSentence, b: RuleSentence): boolean {
   );
 }
 
+function namesNoPorts({ from, to }: RuleSentence): boolean {
+  return from.ports === undefined && to.ports === undefined;
+}
+
 function shadowed(rule: RuleSentence, number: number, other: RuleSentence, because: number): RuleWarning {
   const message = `number ${number}, ${ruleName(rule)}, never decides: number ${because}, ${ruleName(other)}, comes first and covers it`;
   const hint = `moat insert ${because} ${formatSentence(rule)}`;
@@ -45,7 +49,8 @@ function contradicts(rule: RuleSentence, number: number, other: RuleSentence, be
 /**
  * What is odd about the rule at `index` (from 0) because of earlier rules that act differently: one of them covers
  * it, so that it never decides; or some overlap with it in ports or protocol between the same places. A rule for
- * a part of the addresses before one for all of them is how exceptions are written, and is not remarked upon.
+ * a part of the addresses before one for all of them is how exceptions are written, and is not remarked upon;
+ * nor is a rule for all ports after rules for some.
  * Only single rules are looked at, not what several cover together.
  */
 export function shadowWarnings(policy: Policy, index: number): RuleWarning[] {
@@ -63,7 +68,8 @@ export function shadowWarnings(policy: Policy, index: number): RuleWarning[] {
     if (matchCovers(earlier, match)) {
       return other.action === rule.action ? warnings : [shadowed(rule, number, other, at + 1)];
     }
-    if (other.action !== rule.action && samePlaces(other, rule) && matchesOverlap(earlier, match)) {
+    if (other.action === rule.action || !samePlaces(other, rule) || namesNoPorts(rule)) continue;
+    if (matchesOverlap(earlier, match)) {
       warnings.push(contradicts(rule, number, other, at + 1));
     }
   }

@@ -1,6 +1,7 @@
 // From where each thing that listens can be reached, by the sentences in their order.
-import { type Address, intervalSetHas, prefixInterval } from '@moat/netfilter';
+import { type Address, intervalSet, intervalSetHas, prefixInterval } from '@moat/netfilter';
 import type { Answering, Listener } from '../kernel/listeners.ts';
+import { type Match, matchCovers, matchesOverlap, matchOf } from '../policy/match.ts';
 import type { Policy, RuleSentence } from '../policy/model.ts';
 import { sideText } from './sides.ts';
 
@@ -20,29 +21,51 @@ export function reachOf(policy: Policy, listeners: readonly Listener[]): Reach[]
 function reach(policy: Policy, listener: Listener): Reach {
   const sources: string[] = [];
   const rules: number[] = [];
+  const refused: { readonly rule: RuleSentence; readonly match: Match }[] = [];
   for (const [index, rule] of policy.rules.entries()) {
     if (!concerns(rule, listener, policy)) continue;
-    const total = isTotal(rule);
-    if (rule.action === 'allow' || rule.action === 'limit') {
-      sources.push(fromText(rule));
+    const match = matchOf(atListener(rule, listener), policy.groups);
+    if (rule.action === 'deny' || rule.action === 'reject') refused.push({ rule, match });
+    else if (!refused.some((earlier) => matchCovers(earlier.match, match))) {
+      const but = refused.filter((earlier) => matchesOverlap(earlier.match, match)).map(({ rule }) => rule);
+      sources.push(fromText(rule, but));
       rules.push(index + 1);
     }
-    if (total) return { listener, sources, rules };
+    if (isTotal(rule)) return { listener, sources, rules };
   }
   if (policy.defaults.incoming === 'allow') {
-    sources.push('anywhere');
+    sources.push(`anywhere${butText(refused.map(({ rule }) => rule))}`);
     rules.push(0);
   }
   return { listener, sources, rules };
 }
 
-function fromText(rule: RuleSentence): string {
+/** What the sentence says of this one port, so that sentences with and without ports can be compared. */
+function atListener(rule: RuleSentence, { protocol, port }: Listener): RuleSentence {
+  // No sentence can name sctp; those that concern it have no ports.
+  if (protocol === 'sctp') return rule;
+  return {
+    ...rule,
+    protocol,
+    to: { address: { kind: 'any' }, ports: intervalSet([{ first: port, last: port }]) },
+  };
+}
+
+function fromText(rule: RuleSentence, but: readonly RuleSentence[]): string {
+  const limited = rule.action === 'limit' ? ' (limited)' : '';
+  return `${placeText(rule)}${butText(but)}${limited}`;
+}
+
+function butText(rules: readonly RuleSentence[]): string {
+  return rules.length === 0 ? '' : ` but ${rules.map(placeText).join(' and ')}`;
+}
+
+function placeText(rule: RuleSentence): string {
   const anywhere = rule.from.address.kind === 'any' && rule.from.ports === undefined;
   const from = anywhere
     ? 'anywhere'
     : sideText({ ...rule, protocol: 'any', interface: undefined }, 'from', 'ipv4');
-  const on = rule.interface === undefined ? '' : ` on ${rule.interface}`;
-  return `${from}${on}${rule.action === 'limit' ? ' (limited)' : ''}`;
+  return `${from}${rule.interface === undefined ? '' : ` on ${rule.interface}`}`;
 }
 
 /** Decides for every source: what comes after it says nothing about this port. */
