@@ -42,7 +42,8 @@ test('an interval is exactly its prefixes, as few as can be', () => {
   const address = fc.bigInt(0n, 255n).map((low) => 0xc0000200n + low);
   fc.assert(
     fc.property(address, address, (a, b) => {
-      const interval = { first: a < b ? a : b, last: a < b ? b : a };
+      const [first, last] = a < b ? [a, b] : [b, a];
+      const interval = { first, last };
       const prefixes = intervalPrefixes('ipv4', interval);
       let next = interval.first;
       for (const [i, prefix] of prefixes.entries()) {
