@@ -26,7 +26,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const active = loaded !== undefined;
   const applied = active ? readAppliedPolicy(paths) : undefined;
   const written = readPolicy(context);
-  const inForce = policyOf(applied, services);
+  const inForce = policyIn(applied, services);
   // Numbers are for `insert` and `delete`, which go by the file; else what holds is shown, not what is written.
   const policy = (form === 'numbered' ? undefined : inForce) ?? (written.ok ? written.policy : undefined);
   if (policy === undefined) return written.ok ? undefined : say(context, written.answer);
@@ -96,7 +96,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   say(context, { code: ExitCode.done, text, json });
 }
 
-function policyOf(text: string | undefined, services: Services): Policy | undefined {
+function policyIn(text: string | undefined, services: Services): Policy | undefined {
   const parsed = text === undefined ? undefined : parsePolicyFile(text, services);
   return parsed?.ok ? parsed.file.policy : undefined;
 }
