@@ -161,6 +161,8 @@ async function main(): Promise<void> {
   // Not from the parsed options: the mistake may stand before the option.
   const end = args.indexOf('--');
   const json = args.slice(0, end < 0 ? args.length : end).includes('--json');
+  // Whoever listens may stop (`moat status | head -1`); the exit code says what became of the firewall all the same.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     await moat.parseAsync();
   } catch (error) {

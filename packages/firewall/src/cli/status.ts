@@ -1,13 +1,16 @@
 // moat status [verbose|numbered]
-import { formatAddress, type IpFamily, intervalSetHas } from '@moat/netfilter';
+import { formatAddress } from '@moat/netfilter';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
-import { type Listener, readListeners } from '../kernel/listeners.ts';
+import { readListeners } from '../kernel/listeners.ts';
 import { readAppliedPolicy, readBootRules, readPending, readPolicyText } from '../kernel/state.ts';
-import type { Policy, RuleSentence } from '../policy/model.ts';
+import { parsePolicyFile } from '../policy/file.ts';
+import type { Policy } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
-import { answeringText, isLoopback, type Reach, reachOf } from '../report/reach.ts';
-import { familiesOf, sideText } from '../report/sides.ts';
+import type { Services } from '../policy/services.ts';
+import { answeringText, type Reach, reachOf } from '../report/reach.ts';
+import { answersOf, ruleTable } from '../report/rule-table.ts';
+import { familiesOf } from '../report/sides.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
@@ -18,20 +21,24 @@ export const STATUS_FORMS = ['verbose', 'numbered'] as const;
 export type StatusForm = (typeof STATUS_FORMS)[number];
 
 export async function statusVerb(context: Context, form: StatusForm | undefined): Promise<void> {
-  const { paths } = context;
-  const read = readPolicy(context);
-  if (!read.ok) return say(context, read.answer);
-  const { policy } = read;
+  const { paths, services } = context;
   const loaded = await listTable();
   const active = loaded !== undefined;
+  const applied = active ? readAppliedPolicy(paths) : undefined;
+  const written = readPolicy(context);
+  const inForce = policyIn(applied, services);
+  // Numbers are for `insert` and `delete`, which go by the file; else what holds is shown, not what is written.
+  const policy = (form === 'numbered' ? undefined : inForce) ?? (written.ok ? written.policy : undefined);
+  if (policy === undefined) return written.ok ? undefined : say(context, written.answer);
   const atBoot = readBootRules(paths) !== undefined;
   const pending = readPending(paths);
   const { listeners, docker } = await readListeners();
   const notes: string[] = [];
   if (!active && atBoot) notes.push('moat is enabled, but its rules are not in the kernel: moat reload');
-  const applied = readAppliedPolicy(paths);
-  if (active && applied !== undefined && applied !== (readPolicyText(paths) ?? '')) {
-    notes.push('the policy file was edited and is not in force: moat reload');
+  const edited = applied !== undefined && applied !== (readPolicyText(paths) ?? '');
+  if (edited) {
+    const mistakes = written.ok ? '' : ', has mistakes';
+    notes.push(`the policy file was edited${mistakes} and is not in force: moat reload`);
   }
   const drifted = loaded === undefined ? [] : driftedObjects(paths, context.services, loaded, docker);
   if (drifted.length > 0) {
@@ -49,7 +56,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     );
   }
   const reaches: readonly Reach[] = active
-    ? reachOf(policy, listeners).filter(({ sources }) => sources.length > 0)
+    ? reachOf(inForce ?? policy, listeners).filter(({ sources }) => sources.length > 0)
     : reachOf({ ...policy, rules: [], defaults: { ...policy.defaults, incoming: 'allow' } }, listeners);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
@@ -62,6 +69,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     active,
     enabledAtBoot: atBoot,
     drifted,
+    edited,
     defaults: policy.defaults,
     logging: policy.logging,
     confirmWithin: secondsLeft ?? null,
@@ -88,68 +96,16 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   say(context, { code: ExitCode.done, text, json });
 }
 
+function policyIn(text: string | undefined, services: Services): Policy | undefined {
+  const parsed = text === undefined ? undefined : parsePolicyFile(text, services);
+  return parsed?.ok ? parsed.file.policy : undefined;
+}
+
 function settings({ defaults, logging }: Policy): string[] {
   return [
     `Logging: ${logging === 'off' ? 'off' : `on (${logging})`}`,
     `Default: ${defaults.incoming} (incoming), ${defaults.outgoing} (outgoing), ${defaults.routed} (routed)`,
   ];
-}
-
-function ruleTable(policy: Policy, listeners: readonly Listener[], form: StatusForm | undefined): string[] {
-  if (policy.rules.length === 0)
-    return ['', 'No rules: nothing may come in'].slice(0, policy.defaults.incoming === 'allow' ? 0 : 2);
-  const numbered = form === 'numbered';
-  const rowsFor = (direction: readonly RuleSentence['direction'][]): string[][] =>
-    (['ipv4', 'ipv6'] as const).flatMap((family) =>
-      policy.rules.flatMap((rule, i) => {
-        if (!direction.includes(rule.direction) || !familiesOf(rule, policy).includes(family)) return [];
-        return [ruleRow(rule, family, listeners, form, numbered ? [`[${String(i + 1).padStart(2)}]`] : [])];
-      }),
-    );
-  // As ufw has it: outgoing rules in a block of their own, but all of them by number.
-  const blocks = numbered ? [rowsFor(['in', 'out'])] : [rowsFor(['in']), rowsFor(['out'])];
-  const head = ['To', 'Action', 'From', 'Answers', ''];
-  const blank = numbered ? [''] : [];
-  const rows = [
-    [...blank, ...head],
-    [...blank, ...head.map((word) => '-'.repeat(word.length))],
-  ];
-  const lines = table([...rows, ...blocks.flat()]).split('\n');
-  const [incoming] = blocks;
-  const middle = rows.length + incoming!.length;
-  const outgoing = lines.slice(middle);
-  return ['', ...lines.slice(0, middle), ...(outgoing.length === 0 ? [] : ['', ...outgoing])];
-}
-
-function ruleRow(
-  rule: RuleSentence,
-  family: IpFamily,
-  listeners: readonly Listener[],
-  form: StatusForm | undefined,
-  number: readonly string[],
-): string[] {
-  const answers = answersOf(rule, listeners).filter((listener) => listener.family === family);
-  const names = [...new Set(answers.map(({ what }) => answeringText(what)))];
-  const direction = rule.direction === 'out' ? 'OUT' : form === undefined ? '' : 'IN';
-  return [
-    ...number,
-    sideText(rule, 'to', family),
-    `${rule.action.toUpperCase()} ${direction}`.trimEnd(),
-    sideText(rule, 'from', family),
-    rule.direction === 'in' && rule.to.ports !== undefined ? names.join(', ') || '-' : '',
-    rule.comment === undefined ? '' : `# ${rule.comment}`,
-  ];
-}
-
-function answersOf(rule: RuleSentence, listeners: readonly Listener[]): Listener[] {
-  const { ports } = rule.to;
-  if (rule.direction !== 'in' || ports === undefined) return [];
-  return listeners.filter(
-    ({ port, protocol, address }) =>
-      intervalSetHas(ports, port) &&
-      (rule.protocol === 'any' || rule.protocol === protocol) &&
-      !isLoopback(address),
-  );
 }
 
 function openTable(reaches: readonly Reach[], active: boolean): string[] {
