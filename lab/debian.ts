@@ -229,7 +229,8 @@ DefaultDependencies=no
 [Service]
 ExecStart=/usr/bin/perl -MSocket -e ' \\
   socket(S, AF_INET6, SOCK_STREAM, 0) or die; \\
-  bind(S, pack_sockaddr_in6(${DATABASE_PORT}, IN6ADDR_ANY)) or die; \\
+  setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1) or die; \\
+  bind(S, pack_sockaddr_in6(${DATABASE_PORT}, Socket::IN6ADDR_ANY)) or die; \\
   listen(S, 4096) or die; \\
   while (accept(C, S)) { close C }'
 `;

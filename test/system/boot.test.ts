@@ -62,8 +62,13 @@ async function property(unit: string, name: string): Promise<string> {
 const moment = async (unit: string, name: string): Promise<number> =>
   Number(await property(unit, `${name}TimestampMonotonic`));
 
-/** Never an answer from the database, however often it was asked; sshd answered at last. */
-function expectClosed({ database, ssh }: Awaited<ReturnType<Awaited<ReturnType<typeof watch>>>>): void {
+/** Never an answer from the database, however often it was asked, and it was there to answer; sshd answered at last. */
+async function expectClosed(end: Awaited<ReturnType<typeof watch>>): Promise<void> {
+  const { database, ssh } = await end();
+  expect(await property('database.service', 'ActiveState')).toBe('active');
+  expect(await moment('database.service', 'ActiveEnter')).toBeLessThan(
+    await moment('systemd-networkd.service', 'InactiveExit'),
+  );
   for (const { name, counts, transitions } of database) {
     expect({ name, open: counts.open, transitions }).toMatchObject({ open: 0 });
     expect(counts.timeout).toBeGreaterThan(50);
@@ -112,7 +117,7 @@ test('npm installs the release, and it works on a booted system', async () => {
 test('the closed port stays closed through a reboot, and the open one is back', async () => {
   const end = await watch();
   await debian.reboot();
-  expectClosed(await end());
+  await expectClosed(end);
   expect(await property('moat.service', 'ActiveState')).toBe('active');
   expect((await debian.command(network.outside, 'moat status')).stdout).toMatch(/^22\s+ALLOW\s+Anywhere/m);
 });
@@ -127,7 +132,7 @@ test('the network waits for the rules, however long they take', async () => {
   ]);
   const end = await watch();
   await debian.reboot();
-  expectClosed(await end());
+  await expectClosed(end);
   const loaded = await moment('moat.service', 'ActiveEnter');
   expect(loaded - (await moment('database.service', 'ActiveEnter'))).toBeGreaterThan(1_000_000);
   expect(await moment('systemd-networkd.service', 'InactiveExit')).toBeGreaterThan(loaded);
@@ -144,7 +149,7 @@ test("with moat's own files gone, the emergency rules are in force, and the jour
   expect((await debian.run('sh', ['-c', 'command -v moat'])).code).not.toBe(0);
   const end = await watch();
   await debian.reboot();
-  expectClosed(await end());
+  await expectClosed(end);
   expect(await debian.output('nft', ['list', 'tables'])).toBe('table inet moat\n');
   expect(await property('moat.service', 'ActiveState')).toBe('failed');
   expect(await debian.output('systemctl', ['list-units', '--failed', '--plain'])).toContain('moat.service');
@@ -155,11 +160,11 @@ test("with moat's own files gone, the emergency rules are in force, and the jour
 
 test('installed again, it takes over from the emergency rules', async () => {
   await installMoat(debian);
-  await debian.output('moat', ['allow', '22']);
+  await debian.output('moat', ['allow', '22', '--confirm', '0']);
   await debian.output('moat', ['enable', '--confirm', '0']);
   const end = await watch();
   await debian.reboot();
-  expectClosed(await end());
+  await expectClosed(end);
   expect(await property('moat.service', 'ActiveState')).toBe('active');
 });
 
