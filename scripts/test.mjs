@@ -116,9 +116,16 @@ async function hindrance(group) {
   if (network.kind === 'none') return `${network.reason}; ${network.remedy}`;
   if (group === 'kernel') return undefined;
   if (network.kind === 'user') return 'needs root';
-  if (group !== 'docker') return undefined;
-  const code = await runInside(network, process.execPath, ['--import', 'tsx', 'lab/docker-trial.ts']);
-  return code === 0 ? undefined : 'dockerd does not start here, see above';
+  const trial = (file, ...words) =>
+    runInside(network, process.execPath, ['--import', 'tsx', `lab/${file}`, ...words]);
+  if (group === 'docker') {
+    return (await trial('docker-trial.ts')) === 0 ? undefined : 'dockerd does not start here, see above';
+  }
+  // Its packages come over the machine's own network.
+  const make = ['--import', 'tsx', 'lab/debian-trial.ts', 'make'];
+  if (spawnSync(process.execPath, make, { stdio: 'inherit' }).status !== 0)
+    return 'no Debian can be made here, see above';
+  return (await trial('debian-trial.ts', 'boot')) === 0 ? undefined : 'no Debian boots here, see above';
 }
 
 function vitest(group, args) {

@@ -1,7 +1,8 @@
 // The last resort at boot, when the confirmed rules do not load: closed, but the owner can come in by ssh.
 
 /**
- * nft text that asks for nothing that a kernel with nftables may lack. It stands in the boot unit itself, so
+ * nft text that asks for nothing that a kernel with nftables may lack, and for no name that nft would look up in
+ * another file. It stands in the boot unit itself, so
  * that it works when every other file of moat is gone; neither quotes nor `$`, `%` or `\` may stand in it.
  */
 export function emergencyRules(sshPorts: readonly number[]): string {
@@ -13,7 +14,7 @@ table inet moat {
     type filter hook input priority -5; policy drop;
     ct state established,related accept
     iif lo accept
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { icmp, icmpv6 } accept
     udp sport 67 udp dport 68 accept
     udp sport 547 udp dport 546 accept
     tcp dport { ${ports} } accept

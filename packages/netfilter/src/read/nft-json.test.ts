@@ -36,6 +36,29 @@ describe('rules come back as the text they were made from', () => {
     ],
     ['ip6 saddr != 2001:db8::1 drop', [match(payload('ip6', 'saddr'), '2001:db8::1', '!='), { drop: null }]],
     ['ip saddr @group_blog_v4 accept', [match(payload('ip', 'saddr'), '@group_blog_v4'), { accept: null }]],
+    // Where there is no /etc/protocols, nft lists protocols by number.
+    ['meta l4proto tcp accept', [match({ meta: { key: 'l4proto' } }, 6), { accept: null }]],
+    ['meta l4proto icmpv6 accept', [match({ meta: { key: 'l4proto' } }, 'ipv6-icmp'), { accept: null }]],
+    [
+      'meta l4proto { icmp, icmpv6, 47, 201 } accept',
+      [match({ meta: { key: 'l4proto' } }, { set: ['icmp', 58, 'gre', 201] }), { accept: null }],
+    ],
+    [
+      'meta l4proto vmap { icmp : jump c, icmpv6 : accept }',
+      [
+        {
+          vmap: {
+            key: { meta: { key: 'l4proto' } },
+            data: {
+              set: [
+                [1, { jump: { target: 'c' } }],
+                [58, { accept: null }],
+              ],
+            },
+          },
+        },
+      ],
+    ],
     [
       'iifname { "br-*", "docker0" } accept',
       [match({ meta: { key: 'iifname' } }, { set: ['br-*', 'docker0'] }), { accept: null }],

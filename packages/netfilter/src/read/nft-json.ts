@@ -17,6 +17,7 @@ import type {
 import type { Value } from '../model/value.ts';
 import { parseAddress } from '../net/address.ts';
 import { prefixOf } from '../net/prefix.ts';
+import { protocolName } from '../net/protocol.ts';
 
 type Json = unknown;
 type JsonObject = { readonly [key: string]: Json };
@@ -159,12 +160,26 @@ const OPERATORS: ReadonlySet<string> = new Set(['==', '!=', '<', '>', '<=', '>='
 function readMatch(of: JsonObject): Statement | undefined {
   const operator = text(of['op']);
   if (!OPERATORS.has(operator)) return undefined;
+  const left = readExpression(of['left']);
+  const right = readRight(of['right']);
   return {
     kind: 'match',
     operator: operator as Extract<Statement, { kind: 'match' }>['operator'],
-    left: readExpression(of['left']),
-    right: readRight(of['right']),
+    left,
+    right:
+      right.kind === 'named'
+        ? right
+        : right.kind === 'elements'
+          ? { ...right, elements: right.elements.map((element) => named(left, element)) }
+          : named(left, right),
   };
+}
+
+/** nft lists a protocol by its number where the machine has no /etc/protocols, or none that knows it. */
+function named(left: Expression, value: Value): Value {
+  if (left.kind !== 'meta' || left.key !== 'l4proto' || value.kind !== 'number') return value;
+  const name = protocolName(value.value);
+  return name === undefined ? value : { kind: 'symbol', name };
 }
 
 function readRight(json: Json): Value | SetSource {
@@ -177,7 +192,19 @@ function readRight(json: Json): Value | SetSource {
 
 function readVmap(of: JsonObject): Statement | undefined {
   const map = readVerdictMap(of['data']);
-  return map === undefined ? undefined : { kind: 'vmap', key: readExpression(of['key']), map };
+  if (map === undefined) return undefined;
+  const key = readExpression(of['key']);
+  return {
+    kind: 'vmap',
+    key,
+    map:
+      map.kind === 'named'
+        ? map
+        : {
+            kind: 'entries',
+            entries: map.entries.map((entry) => ({ ...entry, key: named(key, entry.key) })),
+          },
+  };
 }
 
 /** undefined when one verdict of the map is not known: then nobody can say what the map decides. */

@@ -13,6 +13,7 @@ import type {
 import type { Value } from '../model/value.ts';
 import { formatAddress } from '../net/address.ts';
 import { formatPrefix } from '../net/prefix.ts';
+import { protocolNumber } from '../net/protocol.ts';
 
 const INTERFACE_KEYS: ReadonlySet<string> = new Set([
   'iifname',
@@ -22,6 +23,15 @@ const INTERFACE_KEYS: ReadonlySet<string> = new Set([
   'iifkind',
   'oifkind',
 ]);
+/** Protocols that are words of nft's own (parser_bison.y `primary_rhs_expr`); it looks others up in /etc/protocols. */
+const PROTOCOL_WORDS: Readonly<Record<string, string>> = {
+  tcp: 'tcp',
+  udp: 'udp',
+  icmp: 'icmp',
+  'ipv6-icmp': 'icmpv6',
+  esp: 'esp',
+  ah: 'ah',
+};
 const BARE_META_KEYS: ReadonlySet<string> = new Set(['iifname', 'oifname', 'iif', 'oif']);
 
 /** A whole table with its sets and chains. Throws on what cannot be written: an unknown construct. */
@@ -134,7 +144,8 @@ function renderMatch(match: Extract<Statement, { kind: 'match' }>): string {
 
 function renderRight(left: Expression, right: Value | SetSource): string {
   if (right.kind === 'named') return `@${right.name}`;
-  if (right.kind === 'elements') return `{ ${renderValues(right.elements, quotes(left))} }`;
+  if (right.kind === 'elements')
+    return `{ ${right.elements.map((each) => renderFor(left, each)).join(', ')} }`;
   return renderFor(left, right);
 }
 
@@ -144,7 +155,17 @@ function quotes(left: Expression): boolean {
 }
 
 function renderFor(left: Expression, value: Value): string {
+  if (isProtocol(left) && value.kind === 'symbol') return renderProtocol(value.name);
   return renderValue(value, quotes(left));
+}
+
+function isProtocol(expression: Expression): boolean {
+  return expression.kind === 'meta' && expression.key === 'l4proto';
+}
+
+/** /etc/protocols belongs to a package that small systems do not have. */
+function renderProtocol(name: string): string {
+  return PROTOCOL_WORDS[name] ?? String(protocolNumber(name) ?? name);
 }
 
 function renderValues(values: readonly Value[], quoted: boolean): string {
