@@ -348,7 +348,7 @@ export const MACHINE_DEFECTS: readonly Defect[] = [
       // A terminal that nobody answers at.
       const asking = ground.network.server.spawn('sh', [
         '-c',
-        'sleep 6 | "$@"',
+        'sleep 4 | "$@"',
         'sh',
         ...(await insideOf(ufw)),
         'ufw',
