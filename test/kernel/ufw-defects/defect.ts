@@ -63,7 +63,7 @@ export async function insideOf(ufw: Ufw): Promise<string[]> {
   const { stdout } = await ufw.run('readlink', ['/proc/self/ns/mnt']);
   const { stdout: pids } = await ufw.run('sh', [
     '-c',
-    'for p in /proc/[0-9]*; do [ "$(readlink $p/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ] && echo ${p#/proc/}; done 2>/dev/null',
+    'for p in /proc/[0-9]*; do [ "$(readlink $p/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ] && basename $p; done 2>/dev/null',
   ]);
   if (stdout === '') throw new Error('no mount namespace');
   return ['nsenter', `--mount=/proc/${pids.split('\n')[0]}/ns/mnt`];

@@ -204,7 +204,7 @@ export const FILE_DEFECTS: readonly Defect[] = [
         expect(refused.stderr).toContain(`policy:${lines - 1}:7: bad port`);
         expect(refused.stderr).toContain(`policy:${lines}:1: unknown word`);
       }
-      expect(await moat.ok('status')).toMatch(/22 +ALLOW[^]*was edited, has mistakes and is not in force/);
+      expect(await moat.ok('status')).toMatch(/22 +ALLOW[\s\S]*was edited, has mistakes and is not in force/);
       expect((await moat.run('allow', '80')).code).toBe(2);
       expect(await ruleset(ground)).toBe(rules);
       expect(await reach(ground, 22)).toBe('open');

@@ -173,7 +173,7 @@ export const MACHINE_DEFECTS: readonly Defect[] = [
       await serverOutput(ground, 'sh', '-c', 'iptables -F INPUT; iptables -P INPUT ACCEPT');
       const status = await said(ufw, 'status', 'verbose');
       const now = await reach(ground, 3306);
-      expect(status).toMatch(/Status: active[^]*deny \(incoming\)/);
+      expect(status).toMatch(/Status: active[\s\S]*deny \(incoming\)/);
       expect(now).toBe('v4 open, v6 timeout');
       return `"active", "deny (incoming)"; 3306: ${now}`;
     },
@@ -215,7 +215,7 @@ export const MACHINE_DEFECTS: readonly Defect[] = [
       });
       await serverOutput(ground, 'nft', 'delete', 'table', 'inet', 'moat');
       expect(await moat.ok('status')).toMatch(
-        /Status: inactive[^]*its rules are not in the kernel: moat reload/,
+        /Status: inactive[\s\S]*its rules are not in the kernel: moat reload/,
       );
       await sure(moat, 'reload');
       expect(await reach(ground, 3306)).toBe('timeout');
@@ -417,7 +417,7 @@ export const MACHINE_DEFECTS: readonly Defect[] = [
     ufw: async (ufw, ground) => {
       await said(ufw, '--force', 'enable');
       const rules = await iptables(ground);
-      expect(rules).toMatch(/--dport 5353 -j ACCEPT[^]*--dport 1900 -j ACCEPT/);
+      expect(rules).toMatch(/--dport 5353 -j ACCEPT[\s\S]*--dport 1900 -j ACCEPT/);
       expect(await said(ufw, 'status', 'verbose')).not.toMatch(/5353|1900/);
       return 'udp/5353 and udp/1900 accepted; status verbose does not show it';
     },
