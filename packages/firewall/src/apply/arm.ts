@@ -32,7 +32,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
   const before = readPending(paths);
   const pending: Pending = {
     token: randomBytes(8).toString('hex'),
-    deadline: Math.ceil(Date.now() / 1000) + seconds,
+    deadline: Date.now() / 1000 + seconds,
     connections: plan.connections.map(connectionKey),
   };
   if (before === undefined) {
@@ -44,10 +44,12 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
         message: `the way back would not load, so nothing was changed: ${checked.message}`,
       };
     }
+    const applied = plan.current === undefined ? undefined : readAppliedPolicy(paths);
     createPending(paths, pending, {
       rules,
-      policy: plan.oldText,
-      applied: readAppliedPolicy(paths),
+      // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
+      policy: applied ?? plan.oldText,
+      applied,
       script: wayBackScript(paths, ownNetwork()),
     });
   }
