@@ -17,6 +17,7 @@ import { type CommandResult, commandOutput } from '../../lab/command.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { eventually } from '../../lab/waiting.ts';
+import { emergencyRules } from '../../packages/firewall/src/apply/emergency.ts';
 import { loadedTable, sameTable, tableOf } from './loaded.ts';
 import { endWayBacks } from './way-backs.ts';
 
@@ -185,6 +186,26 @@ test('without nft: the message names the package', async () => {
     expect(result.stderr).toContain('apt install nftables');
     await expectSame(before);
   }
+});
+
+test('without /etc/protocols, which small systems lack, everything works the same', async () => {
+  for (const protocol of ['gre', 'vrrp', 'esp', 'ah', 'igmp', 'ipv6', 'tcp'])
+    await moat.ok('allow', 'from', '10.0.0.9', 'proto', protocol);
+  const without = (...words: string[]): Promise<string> =>
+    network.server.output('unshare', [
+      ...['--mount', 'sh', '-ec', 'mount --bind /dev/null /etc/protocols; exec "$@"', 'sh', ...words],
+    ]);
+  const env = Object.entries(moat.env).map(([name, value]) => `${name}=${value}`);
+  const moatWithout = (...words: string[]): Promise<string> =>
+    without('env', ...env, process.execPath, MOAT_PROGRAM, ...words);
+  await moatWithout('enable', '--confirm', '0');
+  await moatWithout('deny', '25/tcp');
+  expect(await moatWithout('reload')).toContain('nothing to do');
+  // What boot loads, here and where the names are known.
+  await without('nft', '-f', join(moat.root, 'var/lib/moat/boot.nft'));
+  expect(sameTable(await loadedTable(network.server), tableOf(readFileSync(moat.policy, 'utf8')))).toBe(true);
+  await without('sh', '-ec', `echo '${emergencyRules([22])}' | nft -f -`);
+  expect((await loadedTable(network.server))?.chains.map(({ name }) => name)).toEqual(['input', 'forward']);
 });
 
 test('an nft that always fails', async () => {

@@ -3,6 +3,7 @@
 export * from './analyse/difference.ts';
 export * from './analyse/walk.ts';
 export * from './model/expression.ts';
+export * from './model/protocol.ts';
 export * from './model/ruleset.ts';
 export * from './model/value.ts';
 export * from './net/address.ts';

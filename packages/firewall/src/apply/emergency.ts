@@ -13,7 +13,7 @@ table inet moat {
     type filter hook input priority -5; policy drop;
     ct state established,related accept
     iif lo accept
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { icmp, icmpv6 } accept
     udp sport 67 udp dport 68 accept
     udp sport 547 udp dport 546 accept
     tcp dport { ${ports} } accept

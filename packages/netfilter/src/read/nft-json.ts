@@ -1,5 +1,6 @@
 // What `nft -j list …` prints → Ruleset. What is not understood stays in the ruleset as `unknown`.
 import type { Expression } from '../model/expression.ts';
+import { isProtocol, protocolName } from '../model/protocol.ts';
 import type {
   BaseChain,
   Chain,
@@ -159,12 +160,25 @@ const OPERATORS: ReadonlySet<string> = new Set(['==', '!=', '<', '>', '<=', '>='
 function readMatch(of: JsonObject): Statement | undefined {
   const operator = text(of['op']);
   if (!OPERATORS.has(operator)) return undefined;
+  const left = readExpression(of['left']);
   return {
     kind: 'match',
     operator: operator as Extract<Statement, { kind: 'match' }>['operator'],
-    left: readExpression(of['left']),
-    right: readRight(of['right']),
+    left,
+    right: isProtocol(left) ? namedProtocols(readRight(of['right'])) : readRight(of['right']),
   };
+}
+
+/** nft prints numbers where /etc/protocols is missing. */
+function namedProtocol(value: Value): Value {
+  const name = value.kind === 'number' ? protocolName(value.value) : undefined;
+  return name === undefined ? value : { kind: 'symbol', name };
+}
+
+function namedProtocols(right: Value | SetSource): Value | SetSource {
+  if (right.kind === 'named') return right;
+  if (right.kind !== 'elements') return namedProtocol(right);
+  return { kind: 'elements', elements: right.elements.map(namedProtocol) };
 }
 
 function readRight(json: Json): Value | SetSource {
@@ -177,7 +191,11 @@ function readRight(json: Json): Value | SetSource {
 
 function readVmap(of: JsonObject): Statement | undefined {
   const map = readVerdictMap(of['data']);
-  return map === undefined ? undefined : { kind: 'vmap', key: readExpression(of['key']), map };
+  if (map === undefined) return undefined;
+  const key = readExpression(of['key']);
+  if (map.kind === 'named' || !isProtocol(key)) return { kind: 'vmap', key, map };
+  const entries = map.entries.map((entry) => ({ ...entry, key: namedProtocol(entry.key) }));
+  return { kind: 'vmap', key, map: { kind: 'entries', entries } };
 }
 
 /** undefined when one verdict of the map is not known: then nobody can say what the map decides. */

@@ -1,5 +1,6 @@
 // Ruleset → the text that `nft -f` reads.
 import type { Expression } from '../model/expression.ts';
+import { isProtocol, protocolNumber } from '../model/protocol.ts';
 import type {
   BaseChain,
   Chain,
@@ -134,7 +135,9 @@ function renderMatch(match: Extract<Statement, { kind: 'match' }>): string {
 
 function renderRight(left: Expression, right: Value | SetSource): string {
   if (right.kind === 'named') return `@${right.name}`;
-  if (right.kind === 'elements') return `{ ${renderValues(right.elements, quotes(left))} }`;
+  if (right.kind === 'elements') {
+    return `{ ${right.elements.map((element) => renderFor(left, element)).join(', ')} }`;
+  }
   return renderFor(left, right);
 }
 
@@ -144,7 +147,18 @@ function quotes(left: Expression): boolean {
 }
 
 function renderFor(left: Expression, value: Value): string {
+  if (isProtocol(left) && value.kind === 'symbol') return renderProtocol(value.name);
   return renderValue(value, quotes(left));
+}
+
+/** The protocols that are words of nft's grammar (parser_bison.y `primary_rhs_expr`) and so need no look-up. */
+const PROTOCOL_WORDS: Readonly<Record<string, string>> = {
+  ...{ tcp: 'tcp', udp: 'udp', icmp: 'icmp', 'ipv6-icmp': 'icmpv6', igmp: 'igmp', esp: 'esp', ah: 'ah' },
+};
+
+/** nft looks other names up in /etc/protocols, which a small system does not have: those are numbers. */
+function renderProtocol(name: string): string {
+  return PROTOCOL_WORDS[name] ?? protocolNumber(name)?.toString() ?? name;
 }
 
 function renderValues(values: readonly Value[], quoted: boolean): string {
