@@ -44,10 +44,12 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
         message: `the way back would not load, so nothing was changed: ${checked.message}`,
       };
     }
+    const applied = plan.current === undefined ? undefined : readAppliedPolicy(paths);
     createPending(paths, pending, {
       rules,
-      policy: plan.oldText,
-      applied: readAppliedPolicy(paths),
+      // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
+      policy: applied ?? plan.oldText,
+      applied,
       script: wayBackScript(paths, ownNetwork()),
     });
   }

@@ -3,25 +3,25 @@ import { isSshServer } from '../kernel/admin-connections.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { socketOwners } from '../kernel/processes.ts';
 import { readSockets } from '../kernel/sockets.ts';
-import { bootFile, forgetBootRules, writeBootRules } from '../kernel/state.ts';
+import { bootFile, forgetBootRules } from '../kernel/state.ts';
 import { installUnit, removeUnit, systemdRefusal } from '../kernel/systemd.ts';
 import { BOOT_UNIT, bootUnit } from './boot-unit.ts';
 
 const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
 
-/** Makes these the rules that boot loads. */
-export function keepForBoot(paths: Paths, rules: string): void {
-  writeBootRules(paths, rules);
-}
-
-/** Installs the unit that loads them; returns what the admin should know about it. */
+/** Installs the unit that loads the rules for boot; returns what the admin should know about it. */
 export async function enableBoot(paths: Paths): Promise<string[]> {
   const refusal = unitRefusal(paths);
   if (refusal !== undefined) {
     return [`no unit was installed (${refusal}): at boot, run \`nft -f ${bootFile(paths)}\``];
   }
-  const installed = await installUnit(UNIT_FILE, bootUnit(paths, sshPorts()));
-  return installed.kind === 'ok' ? [] : [`the boot unit is not in order: ${installed.reason}`];
+  try {
+    const installed = await installUnit(UNIT_FILE, bootUnit(paths, sshPorts()));
+    return installed.kind === 'ok' ? [] : [`the boot unit is not in order: ${installed.reason}`];
+  } catch (error) {
+    // The rules are in force by now; that is not undone for the sake of the next boot.
+    return [`the boot unit could not be written: ${(error as Error).message}`];
+  }
 }
 
 /** The next boot loads nothing of moat. */

@@ -1,26 +1,28 @@
 // One change of policy or rules, from the lock to the last fsync. The only place that loads rules.
 //
-//   lock ─▶ read ─▶ edit ─▶ compile ─▶ who would be locked out? ─▶ stage the policy file
-//        ─▶ arm the way back ─▶ one nft transaction ─▶ compare with what the kernel lists ─▶ rename the file
+//   lock ─▶ read ─▶ edit ─▶ compile ─▶ who would be locked out? ─▶ stage every file
+//        ─▶ arm the way back ─▶ one nft transaction ─▶ compare with what the kernel lists ─▶ rename the files
 //
 // Whatever step fails or is killed, the rules are the old or the new ones and the file is the old or the new.
-import { renderReplacement, tableDifferences } from '@moat/netfilter';
-import { type StagedFile, stageFile } from '../kernel/atomic-write.ts';
-import { withLock } from '../kernel/lock.ts';
-import { nftApply } from '../kernel/nft.ts';
+// All that needs room on the disk is written before the rules are touched; what comes after are renames.
+import { renderReplacement } from '@moat/netfilter';
+import { type StagedFile, stageFile, writeFileAtomic } from '../kernel/atomic-write.ts';
+import { type HeldLock, withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
 import {
+  forgetAppliedPolicy,
   forgetPending,
   makeFolders,
+  readAppliedPolicy,
   readPending,
-  writeAppliedPolicy,
-  writePendingRules,
+  readPolicyText,
+  stageAppliedPolicy,
+  stageBootRules,
 } from '../kernel/state.ts';
 import { arm } from './arm.ts';
-import { enableBoot, keepForBoot } from './boot.ts';
-import { listTable } from './listed.ts';
+import { enableBoot } from './boot.ts';
+import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
-import { restoration } from './restoration.ts';
 import { settlePending } from './settle.ts';
 
 /** How a change ended. In every case but `done` nothing has changed. */
@@ -47,89 +49,98 @@ export async function makeChange(paths: Paths, request: ChangeRequest): Promise<
     return 'kind' in plan ? plan : { kind: 'planned', plan };
   }
   await settlePending(paths);
-  const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: request.command }, async () => {
+  const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: request.command }, async (lock) => {
     const plan = await planChange(paths, request);
-    return 'kind' in plan ? plan : await carryOut(paths, request, plan);
+    return 'kind' in plan ? plan : await carryOut(paths, request, plan, lock);
   });
   return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
 }
 
-async function carryOut(paths: Paths, request: ChangeRequest, plan: Plan): Promise<ChangeResult> {
+async function carryOut(
+  paths: Paths,
+  request: ChangeRequest,
+  plan: Plan,
+  lock: HeldLock,
+): Promise<ChangeResult> {
   makeFolders(paths);
   const { text } = plan.file;
-  const staged = plan.oldText === text ? undefined : stageFile(paths.policy, text);
+  const { table } = plan;
   const done = (pending: { seconds: number } | undefined, notes: readonly string[]): ChangeResult => ({
     kind: 'done',
     plan,
     pending,
     notes: [...plan.notes, ...notes],
   });
-  if (plan.table === undefined) {
-    staged?.commit();
+  if (table === undefined) {
+    if (plan.oldText !== text) writeFileAtomic(paths.policy, text);
     return done(undefined, []);
   }
   const before = readPending(paths);
-  let pending = before;
   const waits = plan.narrowing.length > 0 && request.confirmSeconds > 0;
-  if (waits) {
-    const armed = await arm(paths, plan, request.confirmSeconds);
-    if (armed.kind === 'failed') return abandon(staged, armed.message);
-    pending = armed.pending;
-  }
-  const fresh = waits && before === undefined;
-  const loaded = await load(paths, plan);
-  if (loaded !== undefined) {
-    if (fresh) forgetPending(paths);
-    return abandon(staged, loaded);
-  }
+  let policy: StagedFile | undefined;
+  // What moat itself remembers of the change.
+  const records: StagedFile[] = [];
+  const abandon = (message: string): ChangeResult => {
+    for (const file of records) file.abandon();
+    policy?.abandon();
+    return { kind: 'failed', message };
+  };
+  let pending = before;
   try {
-    staged?.commit();
+    if (plan.oldText !== text) policy = stageFile(paths.policy, text);
+    // What waits for a confirmation is not for the next boot.
+    if (before === undefined && !waits) records.push(stageBootRules(paths, renderReplacement(table)));
+    records.push(stageAppliedPolicy(paths, text));
+    if (waits) {
+      const armed = await arm(paths, plan, request.confirmSeconds);
+      if (armed.kind === 'failed') return abandon(armed.message);
+      pending = armed.pending;
+    }
   } catch (error) {
-    await restore(paths, plan);
-    if (fresh) forgetPending(paths);
-    return abandon(staged, `the policy file could not be written: ${(error as Error).message}`);
+    return abandon(`${(error as Error).message}; nothing was changed`);
   }
-  writeAppliedPolicy(paths, text);
-  const rules = renderReplacement(plan.table);
+  const applied = readAppliedPolicy(paths);
+  const undone = (failed: { readonly message: string; readonly restored: boolean }): ChangeResult => {
+    // Where the old rules are not back for certain the clock that was set goes on.
+    if (failed.restored) {
+      if (waits && before === undefined) forgetPending(paths);
+      if (applied !== undefined) remember(paths, applied);
+    }
+    return abandon(failed.message);
+  };
+  // Killed from here on, nobody knows for certain which sentences the rules come from: better none than wrong ones.
+  forgetAppliedPolicy(paths);
+  const loaded = await loadRules(paths, plan, lock);
+  if (loaded.kind === 'failed') return undone(loaded);
+  try {
+    // Editors do not take our lock.
+    if (readPolicyText(paths) !== plan.oldText) {
+      throw new Error(`${paths.policy} was edited meanwhile; say it again`);
+    }
+    policy?.commit();
+  } catch (error) {
+    const why = `the policy file could not be written: ${(error as Error).message}`;
+    return undone(await putBack(paths, plan, lock, why));
+  }
+  const notes: string[] = [];
+  try {
+    for (const file of records) file.commit();
+  } catch (error) {
+    notes.push(`${(error as Error).message}: the change is in force, but not all of it for the next boot`);
+  }
   if (pending !== undefined) {
-    writePendingRules(paths, rules);
     const seconds = Math.max(0, Math.round(pending.deadline - Date.now() / 1000));
-    return done(
-      { seconds },
-      waits ? [] : [`joins a change that waits for its confirmation (${seconds} s left)`],
-    );
+    if (!waits) notes.push(`joins a change that waits for its confirmation (${seconds} s left)`);
+    return done({ seconds }, notes);
   }
-  keepForBoot(paths, rules);
-  return done(undefined, plan.activates ? await enableBoot(paths) : []);
+  return done(undefined, [...notes, ...(plan.activates ? await enableBoot(paths) : [])]);
 }
 
-function abandon(staged: StagedFile | undefined, message: string): ChangeResult {
-  staged?.abandon();
-  return { kind: 'failed', message };
-}
-
-/** Loads the rules and reads them back. Returns what went wrong; then the old rules are in force. */
-async function load(paths: Paths, plan: Plan): Promise<string | undefined> {
-  if (plan.change === undefined || plan.table === undefined) return undefined;
-  let sent = await nftApply(plan.change, { paths });
-  // A kernel that cannot make the small change may still take the whole table.
-  if (sent.kind === 'refused') sent = await nftApply(renderReplacement(plan.table), { paths });
-  if (sent.kind !== 'ok') return sent.message;
-  const found = await listTable();
-  const differences = found === undefined ? [] : tableDifferences(plan.table, found);
-  if (found !== undefined && differences.length === 0) return undefined;
-  await restore(paths, plan);
-  return [
-    'the kernel lists other rules than were sent; the old ones are in force again. This is a mistake in moat.',
-    ...(found === undefined ? ['  there is no table inet moat after loading it'] : []),
-    ...differences.flatMap(({ object, wanted, found: other }) => [
-      `  ${object}`,
-      ...wanted.map((line) => `    sent: ${line}`),
-      ...other.map((line) => `    has:  ${line}`),
-    ]),
-  ].join('\n');
-}
-
-async function restore(paths: Paths, plan: Plan): Promise<void> {
-  await nftApply(await restoration(plan.current), { paths });
+/** Where there is no room for it the next change is taken for one that narrows, and waits. */
+function remember(paths: Paths, applied: string): void {
+  try {
+    stageAppliedPolicy(paths, applied).commit();
+  } catch {
+    // The failure that brought us here is the one to tell.
+  }
 }

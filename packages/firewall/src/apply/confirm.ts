@@ -3,11 +3,15 @@ import { type AdminConnection, adminConnections, connectionKey } from '../kernel
 import { readLinks } from '../kernel/links.ts';
 import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { forgetPending, lastWayBack, type Pending, readPending, readPendingRules } from '../kernel/state.ts';
-import { enableBoot, keepForBoot } from './boot.ts';
+import { forgetPending, lastWayBack, type Pending, readPending, stageBootRules } from '../kernel/state.ts';
+import { enableBoot } from './boot.ts';
+import { listTable } from './listed.ts';
+import { restoration } from './restoration.ts';
 
 export type ConfirmResult =
   | { readonly kind: 'confirmed'; readonly notes: readonly string[] }
+  /** With `dryRun`: it would be confirmed. */
+  | { readonly kind: 'would confirm' }
   /** Nothing waits. `last`: what the way back last wrote down. */
   | { readonly kind: 'nothing'; readonly last: string | undefined }
   | { readonly kind: 'old connection'; readonly connection: AdminConnection; readonly secondsLeft: number }
@@ -16,9 +20,13 @@ export type ConfirmResult =
 
 const LOCK_WAIT_MS = 20_000;
 
-/** Keeps the change and makes its rules those of the next boot. */
-export async function confirmChange(paths: Paths): Promise<ConfirmResult> {
-  if (readPending(paths) === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
+/** Keeps the change and makes its rules those of the next boot; with `dryRun` only says whether it could. */
+export async function confirmChange(paths: Paths, { dryRun }: { dryRun: boolean }): Promise<ConfirmResult> {
+  const pending = readPending(paths);
+  if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
+  if (dryRun) {
+    return refusal(pending, adminConnections(await readLinks()).connections) ?? { kind: 'would confirm' };
+  }
   const work = () => confirmLocked(paths);
   const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: 'moat confirm' }, work);
   return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
@@ -30,8 +38,9 @@ async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
   const { connections } = adminConnections(await readLinks());
   const refused = refusal(pending, connections);
   if (refused !== undefined) return refused;
-  const rules = readPendingRules(paths);
-  if (rules !== undefined) keepForBoot(paths, rules);
+  // What is in force, and not a record of it: a command that was killed may not have come to write one.
+  const table = await listTable();
+  if (table !== undefined) stageBootRules(paths, await restoration(table)).commit();
   const notes = await enableBoot(paths);
   forgetPending(paths);
   return { kind: 'confirmed', notes };

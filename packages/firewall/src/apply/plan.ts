@@ -93,13 +93,16 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const docker = await readDocker();
   const bridges = docker?.kind === 'engine' ? docker.networks.map(({ bridge }) => bridge) : [];
   const table = compileTable(file.policy, containerLinks(interfaceNames(), bridges));
+  const change = renderChange(table, current);
   const narrowing = current === undefined ? ['moat was not active'] : narrowed(paths, parse, file);
-  const connections = narrowing.length > 0 ? adminConnections(await readLinks()).connections : [];
+  // Also where no sentence narrows: the table may hold what no sentence says, such as a rule added by hand.
+  const concerns = change !== undefined || narrowing.length > 0;
+  const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) return { kind: 'lockout', lockouts };
   return {
     ...{ oldText, file, warnings, notes: current === undefined ? dockerNotes() : [] },
-    ...{ activates: !enabled || request.activate, table, current, change: renderChange(table, current) },
+    ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections },
   };
 }

@@ -2,7 +2,7 @@
 import { renderRemoval } from '@moat/netfilter';
 import { TABLE } from '../compile/table.ts';
 import { writeFileAtomic } from '../kernel/atomic-write.ts';
-import { withLock } from '../kernel/lock.ts';
+import { type HeldLock, withLock } from '../kernel/lock.ts';
 import { nftApply } from '../kernel/nft.ts';
 import type { Paths } from '../kernel/paths.ts';
 import {
@@ -41,18 +41,18 @@ export interface StopRequest {
 export async function stop(paths: Paths, request: StopRequest): Promise<StopResult> {
   if (request.dryRun) return { kind: 'done', wasActive: await isActive(paths), backup: undefined, notes: [] };
   const options = { waitMs: LOCK_WAIT_MS, command: request.command };
-  const locked = await withLock(paths, options, () => stopLocked(paths, request));
+  const locked = await withLock(paths, options, (lock) => stopLocked(paths, request, lock));
   return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
 }
 
-async function stopLocked(paths: Paths, request: StopRequest): Promise<StopResult> {
+async function stopLocked(paths: Paths, request: StopRequest, lock: HeldLock): Promise<StopResult> {
   makeFolders(paths);
   const wasActive = await isActive(paths);
   const text = readPolicyText(paths);
   // The copy first: what cannot be kept is not thrown away.
   const backup = request.reset && text !== undefined ? backUpPolicy(paths, text, new Date()) : undefined;
   if (wasActive) {
-    const sent = await nftApply(renderRemoval(TABLE), { paths });
+    const sent = await nftApply(renderRemoval(TABLE), { paths, lock });
     if (sent.kind !== 'ok') return { kind: 'failed', message: sent.message };
   }
   const notes = await disableBoot(paths);

@@ -25,7 +25,9 @@ say() {
 }
 
 put_back() {
-  if [ -f "$1" ]; then cp "$1" "$2.back" && sync && mv -f "$2.back" "$2"; else rm -f "$2"; fi
+  # The file behind symbolic links: a policy that is kept elsewhere stays there.
+  file=$(readlink -f "$2") || return 1
+  if [ -f "$1" ]; then cp "$1" "$file.back" && sync && mv -f "$file.back" "$file"; else rm -f "$file"; fi
 }
 
 # One function, so that the shell has read all of it before it waits.

@@ -6,7 +6,7 @@ import { ExitCode } from './exit-code.ts';
 import { failure, say } from './say.ts';
 
 export async function confirmVerb(context: Context): Promise<void> {
-  const result = await confirmChange(context.paths);
+  const result = await confirmChange(context.paths, context.options);
   switch (result.kind) {
     case 'confirmed': {
       const lines = [
@@ -18,6 +18,10 @@ export async function confirmVerb(context: Context): Promise<void> {
         text: lines.join('\n'),
         json: { confirmed: true, notes: result.notes },
       });
+    }
+    case 'would confirm': {
+      const text = 'Nothing is changed (--dry-run). The change that waits would be confirmed';
+      return say(context, { code: ExitCode.done, text, json: { confirmed: false, dryRun: true } });
     }
     case 'nothing': {
       const last = result.last === undefined ? '' : `\nlast: ${result.last}`;

@@ -14,6 +14,11 @@ export type Locked<T> =
   /** Somebody else held it all the time; `holder` is undefined when he did not write down who he is. */
   | { readonly kind: 'busy'; readonly holder: LockHolder | undefined; readonly message: string };
 
+/** The open file that the lock belongs to. A program that inherits it holds the lock for as long as it runs. */
+export interface HeldLock {
+  readonly fd: number;
+}
+
 export interface LockOptions {
   /** How long to wait for whoever holds it; 0 does not wait. */
   readonly waitMs: number;
@@ -29,7 +34,7 @@ export interface LockOptions {
 export async function withLock<T>(
   paths: Paths,
   options: LockOptions,
-  work: () => Promise<T> | T,
+  work: (lock: HeldLock) => Promise<T> | T,
 ): Promise<Locked<T>> {
   makeFolder(paths.run);
   const fd = openSync(paths.lock, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -39,7 +44,7 @@ export async function withLock<T>(
     ftruncateSync(fd);
     writeSync(fd, `${process.pid} ${options.command.replace(/\s+/g, ' ')}\n`, 0);
     try {
-      return { kind: 'done', value: await work() };
+      return { kind: 'done', value: await work({ fd }) };
     } finally {
       ftruncateSync(fd);
     }

@@ -44,7 +44,7 @@ test('elsewhere it runs nft on the file that it keeps', async () => {
   nftSays({ code: 0 });
   vi.mocked(ownNetwork.refusesRuleChanges).mockReturnValue(false);
   expect(await nftApply('table inet moat {}\n', { paths })).toEqual({ kind: 'ok' });
-  expect(processes.run).toHaveBeenCalledExactlyOnceWith('nft', ['-f', paths.sent]);
+  expect(processes.run).toHaveBeenCalledExactlyOnceWith('nft', ['-f', paths.sent], { inherits: [] });
   expect(existsSync(paths.sent)).toBe(true);
   expect(readFileSync(paths.sent, 'utf8')).toBe('table inet moat {}\n');
 });

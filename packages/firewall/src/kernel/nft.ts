@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from './atomic-write.ts';
+import type { HeldLock } from './lock.ts';
 import { RELEASE, refusesRuleChanges } from './own-network.ts';
 import { makeFolder, type Paths } from './paths.ts';
 import { type Finished, run } from './process.ts';
@@ -24,6 +25,8 @@ export type NftResult = { readonly kind: 'ok' } | NftError;
 
 export interface NftOptions {
   readonly paths: Paths;
+  /** Held until nft has ended, even if this process is killed: nobody plans on rules that are about to change. */
+  readonly lock?: HeldLock;
 }
 
 const MISSING = 'nft is not installed; on Debian and Ubuntu: apt install nftables';
@@ -36,11 +39,12 @@ const GUARDED =
  * Loads nft text in one transaction (`nft -f`): all of it is in force afterwards, or nothing has changed. The
  * text stays in `paths.sent` as the record of what was sent. Rejects when that file cannot be written.
  */
-export async function nftApply(text: string, { paths }: NftOptions): Promise<NftResult> {
+export async function nftApply(text: string, { paths, lock }: NftOptions): Promise<NftResult> {
   makeFolder(paths.run);
   writeFileAtomic(paths.sent, text);
   if (refusesRuleChanges(RELEASE)) return { kind: 'guarded', message: GUARDED };
-  return result(await run('nft', ['-f', paths.sent]), paths.sent);
+  const inherits = lock === undefined ? [] : [lock.fd];
+  return result(await run('nft', ['-f', paths.sent], { inherits }), paths.sent);
 }
 
 /** What `nftApply` would say, by `nft -c`: the kernel checks the transaction and drops it. */

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Added to this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Open files that it gets as its descriptors 3, 4, … */
+  readonly inherits?: readonly number[];
 }
 
 const ADMIN_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
@@ -46,7 +48,7 @@ export function run(
   return new Promise((fulfil, reject) => {
     const child = spawn(command, args, {
       env: { ...process.env, LC_ALL: 'C', PATH: toolPath(), ...options.env },
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...(options.inherits ?? [])],
     });
     const out: Buffer[] = [];
     const err: Buffer[] = [];

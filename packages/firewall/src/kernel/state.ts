@@ -7,7 +7,7 @@
 //   /var/lib/moat/backups/         policies that `reset` put aside
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from './atomic-write.ts';
+import { type StagedFile, stageFile, writeFileAtomic } from './atomic-write.ts';
 import type { Paths } from './paths.ts';
 
 /** A change that goes back by itself unless it is confirmed. */
@@ -64,9 +64,8 @@ export function readAppliedPolicy(paths: Paths): string | undefined {
   return readIfThere(appliedPolicyFile(paths));
 }
 
-export function writeAppliedPolicy(paths: Paths, text: string): void {
-  makeFolders(paths);
-  writeFileAtomic(appliedPolicyFile(paths), text);
+export function stageAppliedPolicy(paths: Paths, text: string): StagedFile {
+  return stageFile(appliedPolicyFile(paths), text);
 }
 
 export function forgetAppliedPolicy(paths: Paths): void {
@@ -78,9 +77,8 @@ export function readBootRules(paths: Paths): string | undefined {
   return readIfThere(bootFile(paths));
 }
 
-export function writeBootRules(paths: Paths, text: string): void {
-  makeFolders(paths);
-  writeFileAtomic(bootFile(paths), text);
+export function stageBootRules(paths: Paths, text: string): StagedFile {
+  return stageFile(bootFile(paths), text);
 }
 
 export function forgetBootRules(paths: Paths): void {
@@ -95,15 +93,6 @@ export function readPending(paths: Paths): Pending | undefined {
   return { token, deadline, connections };
 }
 
-/** The rules that are in force while the change waits: what a confirmation makes the rules for boot. */
-export function readPendingRules(paths: Paths): string | undefined {
-  return readIfThere(at(paths, 'pending', 'next.nft'));
-}
-
-export function writePendingRules(paths: Paths, text: string): void {
-  writeFileAtomic(at(paths, 'pending', 'next.nft'), text);
-}
-
 /** Makes the folder whole before it gets its name, so that no timer and no crash meets half of it. */
 export function createPending(paths: Paths, pending: Pending, files: PendingFiles): void {
   makeFolders(paths);
@@ -111,12 +100,17 @@ export function createPending(paths: Paths, pending: Pending, files: PendingFile
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { mode: 0o700 });
   const put = (name: string, text: string): void => writeFileAtomic(join(folder, name), text);
-  put('rules.nft', files.rules);
-  if (files.policy !== undefined) put('policy', files.policy);
-  if (files.applied !== undefined) put('applied-policy', files.applied);
-  put('back.sh', files.script);
-  put('change.json', changeText(pending));
-  put('token', `${pending.token}\n`);
+  try {
+    put('rules.nft', files.rules);
+    if (files.policy !== undefined) put('policy', files.policy);
+    if (files.applied !== undefined) put('applied-policy', files.applied);
+    put('back.sh', files.script);
+    put('change.json', changeText(pending));
+    put('token', `${pending.token}\n`);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
   // A folder without a token is what an interrupted removal left.
   rmSync(pendingFolder(paths), { recursive: true, force: true });
   renameSync(folder, pendingFolder(paths));
