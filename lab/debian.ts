@@ -244,10 +244,10 @@ async function furnish(root: string, network: string, publicKey: string): Promis
   await put('etc/systemd/network/lab.network', network);
   await put(`${units}/database.service`, DATABASE);
   await put('root/.ssh/authorized_keys', publicKey, 0o600);
-  // The end of a session ends all that was started in it: what outlives it belongs to systemd.
+  // The end of a session ends all that was started in it, of root too: what outlives it belongs to systemd.
   await put(
     'etc/systemd/logind.conf.d/lab.conf',
-    '[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\nUserStopDelaySec=0\n',
+    '[Login]\nKillUserProcesses=yes\nKillExcludeUsers=nobody\nUserStopDelaySec=0\n',
   );
   await mkdir(join(root, units, 'sysinit.target.wants'), { recursive: true });
   await mkdir(join(root, units, 'multi-user.target.wants'), { recursive: true });

@@ -5,6 +5,7 @@ import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { forgetPending, lastWayBack, type Pending, readPending, readPendingRules } from '../kernel/state.ts';
 import { enableBoot, keepForBoot } from './boot.ts';
+import { settlePending } from './settle.ts';
 
 export type ConfirmResult =
   | { readonly kind: 'confirmed'; readonly notes: readonly string[] }
@@ -18,6 +19,7 @@ const LOCK_WAIT_MS = 20_000;
 
 /** Keeps the change and makes its rules those of the next boot. */
 export async function confirmChange(paths: Paths): Promise<ConfirmResult> {
+  await settlePending(paths);
   if (readPending(paths) === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
   const work = () => confirmLocked(paths);
   const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: 'moat confirm' }, work);
