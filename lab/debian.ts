@@ -122,6 +122,8 @@ type Power = {
  */
 const BOOT = `
 name=$1; shift
+# What was killed is not gone at once, and a cgroup only goes after its processes.
+rmdir_all() { find "$1" -depth -type d -exec rmdir {} + 2>/dev/null && [ ! -d "$1" ]; }
 hierarchies=
 for dir in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
   [ -e "$dir/cgroup.procs" ] || continue
@@ -137,7 +139,11 @@ while [ -d "/proc/$child" ]; do
 done
 for dir in $hierarchies; do
   echo $$ >"$dir/cgroup.procs"
-  find "$dir/$name" -depth -type d -exec rmdir {} ';'
+  tries=50
+  until rmdir_all "$dir/$name"; do
+    [ $((tries -= 1)) -gt 0 ] || exit 1
+    sleep 0.1
+  done
 done
 exit $code
 `;

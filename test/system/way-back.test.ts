@@ -25,6 +25,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
+  await debian.output('chmod', ['a+x', '/usr/bin/node']);
   await moat('disable');
   await debian.output('rm', ['-rf', '/etc/moat', '/var/lib/moat']);
   await moat('allow', '22');
