@@ -122,6 +122,8 @@ type Power = {
  */
 const BOOT = `
 name=$1; shift
+# What was killed is not gone at once, and a cgroup only goes after its processes.
+rmdir_all() { find "$1" -depth -type d -exec rmdir {} + 2>/dev/null && [ ! -d "$1" ]; }
 hierarchies=
 for dir in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
   [ -e "$dir/cgroup.procs" ] || continue
@@ -137,7 +139,11 @@ while [ -d "/proc/$child" ]; do
 done
 for dir in $hierarchies; do
   echo $$ >"$dir/cgroup.procs"
-  find "$dir/$name" -depth -type d -exec rmdir {} ';'
+  tries=50
+  until rmdir_all "$dir/$name"; do
+    [ $((tries -= 1)) -gt 0 ] || exit 1
+    sleep 0.1
+  done
 done
 exit $code
 `;
@@ -244,10 +250,10 @@ async function furnish(root: string, network: string, publicKey: string): Promis
   await put('etc/systemd/network/lab.network', network);
   await put(`${units}/database.service`, DATABASE);
   await put('root/.ssh/authorized_keys', publicKey, 0o600);
-  // The end of a session ends all that was started in it: what outlives it belongs to systemd.
+  // The end of a session ends all that was started in it, of root too: what outlives it belongs to systemd.
   await put(
     'etc/systemd/logind.conf.d/lab.conf',
-    '[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\nUserStopDelaySec=0\n',
+    '[Login]\nKillUserProcesses=yes\nKillExcludeUsers=nobody\nUserStopDelaySec=0\n',
   );
   await mkdir(join(root, units, 'sysinit.target.wants'), { recursive: true });
   await mkdir(join(root, units, 'multi-user.target.wants'), { recursive: true });

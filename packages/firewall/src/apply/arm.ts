@@ -6,6 +6,7 @@ import { ownNetwork } from '../kernel/own-network.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { startDetachedShell } from '../kernel/shell.ts';
 import {
+  bootId,
   createPending,
   forgetPending,
   type Pending,
@@ -32,6 +33,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
   const before = readPending(paths);
   const pending: Pending = {
     token: randomBytes(8).toString('hex'),
+    boot: bootId(),
     deadline: Date.now() / 1000 + seconds,
     connections: plan.connections.map(connectionKey),
   };

@@ -7,6 +7,7 @@ import { forgetPending, lastWayBack, type Pending, readPending, stageBootRules }
 import { enableBoot } from './boot.ts';
 import { listTable } from './listed.ts';
 import { restoration } from './restoration.ts';
+import { settlePending } from './settle.ts';
 
 export type ConfirmResult =
   | { readonly kind: 'confirmed'; readonly notes: readonly string[] }
@@ -22,6 +23,7 @@ const LOCK_WAIT_MS = 20_000;
 
 /** Keeps the change and makes its rules those of the next boot; with `dryRun` only says whether it could. */
 export async function confirmChange(paths: Paths, { dryRun }: { dryRun: boolean }): Promise<ConfirmResult> {
+  if (!dryRun) await settlePending(paths);
   const pending = readPending(paths);
   if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
   if (dryRun) {

@@ -14,6 +14,8 @@ import type { Paths } from './paths.ts';
 export interface Pending {
   /** Names the timer that may undo it; an older timer finds another token and does nothing. */
   readonly token: string;
+  /** The boot in which it was made, by `bootId`: its timer and its rules end with that. */
+  readonly boot: string;
   /** Seconds since 1970. */
   readonly deadline: number;
   /** The connections that existed when the change was made, one text each: none of them can confirm. */
@@ -85,12 +87,28 @@ export function forgetBootRules(paths: Paths): void {
   rmSync(bootFile(paths), { force: true });
 }
 
+/** The change that waits. One from before a reboot waits no more: nobody can confirm rules that are gone. */
 export function readPending(paths: Paths): Pending | undefined {
+  const pending = readAnyPending(paths);
+  return pending?.boot === bootId() ? pending : undefined;
+}
+
+/** Whether there is a change from before a reboot that no boot has undone. */
+export function hasOutlivedPending(paths: Paths): boolean {
+  const pending = readAnyPending(paths);
+  return pending !== undefined && pending.boot !== bootId();
+}
+
+function readAnyPending(paths: Paths): Pending | undefined {
   const text = readIfThere(at(paths, 'pending', 'change.json'));
   const token = readIfThere(at(paths, 'pending', 'token'))?.trim();
   if (text === undefined || token === undefined) return undefined;
-  const { deadline, connections } = JSON.parse(text) as Omit<Pending, 'token'>;
-  return { token, deadline, connections };
+  return { token, ...(JSON.parse(text) as Omit<Pending, 'token'>) };
+}
+
+/** What names this boot, and no other (random(4), `boot_id`); a container that boots has its own. */
+export function bootId(): string {
+  return readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 }
 
 /** Makes the folder whole before it gets its name, so that no timer and no crash meets half of it. */
@@ -128,8 +146,8 @@ export function forgetPending(paths: Paths): void {
   rmSync(pendingFolder(paths), { recursive: true, force: true });
 }
 
-function changeText({ deadline, connections }: Pending): string {
-  return `${JSON.stringify({ deadline, connections })}\n`;
+function changeText({ token: _token, ...rest }: Pending): string {
+  return `${JSON.stringify(rest)}\n`;
 }
 
 /** The last line of the way back's log, if it ever ran. */
