@@ -37,6 +37,9 @@ function writeCache() {
   const program = fileURLToPath(new URL('./code-cache.mjs', import.meta.url));
   const file = `${BUNDLE}.${process.version}-${process.arch}.cache`;
   return (
-    spawnSync(process.execPath, [program, BUNDLE, file], { stdio: 'ignore', timeout: 20_000 }).status === 0
+    spawnSync(process.execPath, [program, BUNDLE, file], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      timeout: 20_000,
+    }).status === 0
   );
 }

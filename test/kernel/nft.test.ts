@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { assertPrivateNetwork } from '../../lab/guard.ts';
-import { nftApply, nftCheck, nftListTable, nftListText } from '../../packages/firewall/src/kernel/nft.ts';
+import { nftApply, nftCheck, nftHasTable, nftListTable, nftListText } from '../../packages/firewall/src/kernel/nft.ts';
 import { type Paths, pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { run } from '../../packages/firewall/src/kernel/process.ts';
 
@@ -21,9 +21,11 @@ afterEach(async () => {
 const TABLE = 'table inet moat {\n\tset open {\n\t\ttype inet_service\n\t\telements = { 22 }\n\t}\n}\n';
 
 test('what is applied is in the kernel, and on the disk for root alone', async () => {
+  expect(await nftHasTable()).toBe(false);
   expect(await nftListTable()).toBeUndefined();
   expect(await nftListText()).toBeUndefined();
   expect(await nftApply(TABLE, { paths })).toEqual({ kind: 'ok' });
+  expect(await nftHasTable()).toBe(true);
   expect(await nftListText()).toBe(TABLE);
   expect(await nftListText({ handles: true })).toMatch(/set open \{ # handle \d+/);
   expect(await nftListTable()).toMatchObject({

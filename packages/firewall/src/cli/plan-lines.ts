@@ -1,9 +1,9 @@
 // The PLAN lines before a change of the whole: what of all that listens opens, closes and stays.
 import { formatAddress } from '@moat/netfilter';
-import { listTable } from '../apply/listed.ts';
 import { adminConnections } from '../kernel/admin-connections.ts';
 import { readLinks } from '../kernel/links.ts';
 import { readListeners } from '../kernel/listeners.ts';
+import { nftHasTable } from '../kernel/nft.ts';
 import { readAppliedPolicy, readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
@@ -20,7 +20,7 @@ export async function planLines(context: Context): Promise<string[]> {
   };
   const text = readPolicyText(paths) ?? emptyPolicyText();
   const applied = readAppliedPolicy(paths);
-  const active = (await listTable()) !== undefined;
+  const active = await nftHasTable();
   if (active && applied === text) return [];
   const after = read(text);
   if (after === undefined) return [];

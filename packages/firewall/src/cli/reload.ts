@@ -1,7 +1,5 @@
 // moat reload
 
-import { listTable } from '../apply/listed.ts';
-import { readBootRules } from '../kernel/state.ts';
 import { changeAnswer } from './change-answer.ts';
 import { change } from './change-verb.ts';
 import type { Context } from './context.ts';
@@ -12,8 +10,7 @@ import { say } from './say.ts';
 export async function reloadVerb(context: Context): Promise<void> {
   const preview = await planLines(context);
   const result = await change(context, { activate: false, edit: undefined });
-  const loaded = (await listTable()) !== undefined || readBootRules(context.paths) !== undefined;
-  if (!loaded && (result.kind === 'done' || result.kind === 'planned')) {
+  if ((result.kind === 'done' || result.kind === 'planned') && result.plan.table === undefined) {
     const text = 'moat is not active: nothing to reload. The policy file has no mistakes. (moat enable)';
     return say(context, { code: ExitCode.done, text, json: { active: false, applied: false } });
   }

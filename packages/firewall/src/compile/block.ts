@@ -78,17 +78,22 @@ function fits(atom: Atom, block: OpenBlock): 'joins' | 'covered' | 'collides' {
   return 'joins';
 }
 
+/** At least the atoms of the block that share a packet with this one. */
 function candidates(atom: Atom, block: OpenBlock): Iterable<Atom> {
   const first = atom.key[0];
-  return first?.kind === 'prefix' ? block.byPrefix.overlapping(first.prefix) : block.atoms;
+  const sameField = atom.shape.dimensions[0] === block.shape.dimensions[0];
+  return sameField && first?.kind === 'prefix' && atom.shape.family === block.shape.family
+    ? block.byPrefix.overlapping(first.prefix)
+    : block.atoms;
 }
 
 /** Whether the order of the atom and the whole block does not matter. */
 function commutes(atom: Atom, verdict: string, block: OpenBlock): boolean {
   if (block.verdicts.size === 1 && block.verdicts.has(verdict)) return true;
   if (shapesDisjoint(atom.shape, block.shape)) return true;
-  if (block.atoms.length > MOST_COMPARISONS) return false;
-  return block.atoms.every((other) => verdictText(other.verdict) === verdict || atomsDisjoint(atom, other));
+  const others = candidates(atom, block);
+  if (others === block.atoms && block.atoms.length > MOST_COMPARISONS) return false;
+  return [...others].every((other) => verdictText(other.verdict) === verdict || atomsDisjoint(atom, other));
 }
 
 function shapesDisjoint(a: Shape, b: Shape): boolean {

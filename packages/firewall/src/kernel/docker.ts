@@ -1,5 +1,5 @@
 // What a Docker engine of this network namespace says about itself, over its unix socket (Docker Engine API).
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { request } from 'node:http';
 import { type Address, parseAddress } from '@moat/netfilter';
 
@@ -56,6 +56,8 @@ export function dockerSocket(host = process.env['DOCKER_HOST']): string {
 /** Asks the engine; undefined when there is none. Never rejects for what an engine does or says. */
 export async function readDocker(options: DockerOptions = {}): Promise<Docker | undefined> {
   const { socket = dockerSocket(), timeoutMs = 2000, proc = '/proc' } = options;
+  // Most servers have no engine; a request that cannot be made costs more than this look.
+  if (!existsSync(socket)) return undefined;
   try {
     const ask = (path: string) => get(socket, path, timeoutMs);
     const [version, containers, networks] = await Promise.all([

@@ -69,6 +69,11 @@ export async function nftListTable(): Promise<unknown> {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
+/** Whether there is a table `inet moat`, whatever is in it. Rejects when nft cannot be asked. */
+export async function nftHasTable(): Promise<boolean> {
+  return (await list(['list', 'tables', 'inet']))?.split('\n').includes('table inet moat') ?? false;
+}
+
 /** The same as nft text, with handles when asked for. */
 export function nftListText(options: { handles?: boolean } = {}): Promise<string | undefined> {
   return list([...(options.handles ? ['-a'] : []), 'list', 'table', 'inet', 'moat']);

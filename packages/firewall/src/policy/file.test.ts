@@ -92,3 +92,21 @@ describe('a policy file', () => {
     expect(problemsOf('allow 22\t#\tSSH für alle 👍\n')).toEqual([]);
   });
 });
+
+describe('a line that was read before', () => {
+  it('has the place that it has now', () => {
+    const first = parsePolicyFile('allow 22\nallow from 10.9.0.7/24\n', services);
+    const second = parsePolicyFile('# new\nallow from 10.9.0.7/24\nallow 22\n', services);
+    if (!first.ok || !second.ok) throw new Error('expected two policies without mistakes');
+    expect(first.file.warnings.map(({ line }) => line)).toEqual([2]);
+    expect(second.file.warnings.map(({ line }) => line)).toEqual([2]);
+    expect(second.file.rules.map(({ number, wordsStart }) => [number, wordsStart])).toEqual([
+      [2, 6],
+      [3, 29],
+    ]);
+    const bad = parsePolicyFile('allow 22\nallow 22 from nowhere\n', services);
+    const lower = parsePolicyFile('\nallow 22\nallow 22 from nowhere\n', services);
+    expect(bad.ok ? [] : bad.problems.map(({ line }) => line)).toEqual([2]);
+    expect(lower.ok ? [] : lower.problems.map(({ line }) => line)).toEqual([3]);
+  });
+});

@@ -13,7 +13,7 @@ import {
   type Traffic,
 } from './model.ts';
 import type { Problem, Warning } from './problem.ts';
-import { parseSentence } from './sentence.ts';
+import { parseSentence, type SentenceResult } from './sentence.ts';
 import type { Services } from './services.ts';
 import { splitWords, type Word } from './words.ts';
 
@@ -150,20 +150,38 @@ function policyOf(sentences: Iterable<Sentence>): Policy {
   return { defaults, logging, groups, rules };
 }
 
+/** A line without problems and warnings: what it says does not depend on its number. */
+interface Understood {
+  readonly words: readonly Word[];
+  readonly problems: readonly [];
+  readonly result: SentenceResult & { readonly ok: true };
+}
+
+/** A change reads the policy as it was, as it will be and as it is in force, and they differ in a line or two. */
+const lastRead = new WeakMap<Services, ReadonlyMap<string, Understood>>();
+
 /**
  * Parses a policy file. An empty text is the policy of DEFAULTS. Groups may be used before the line that defines
  * them. Either the policy or all problems of all lines, in file order; never throws.
  */
 export function parsePolicyFile(text: string, services: Services): PolicyFileResult {
+  const known = lastRead.get(services);
+  const understood = new Map<string, Understood>();
+  lastRead.set(services, understood);
   const problems: Problem[] = [];
   const warnings: Warning[] = [];
   const read: ReadLine[] = [];
   for (const [index, raw] of rawLines(text).entries()) {
     const number = index + 1;
-    const { words, problems: bad } = splitWords(text.slice(raw.start, raw.end), number);
+    const line = text.slice(raw.start, raw.end);
+    const same = known?.get(line);
+    const { words, problems: bad } = same ?? splitWords(line, number);
     const first = words[0];
     const last = words.at(-1);
-    const result = first === undefined || bad.length > 0 ? undefined : parseSentence(words, number, services);
+    const result =
+      same?.result ??
+      (first === undefined || bad.length > 0 ? undefined : parseSentence(words, number, services));
+    if (result?.ok && result.warnings.length === 0) understood.set(line, { words, problems: [], result });
     problems.push(...bad);
     if (result?.ok === false) problems.push(...result.problems);
     if (result?.ok) warnings.push(...result.warnings);

@@ -72,8 +72,18 @@ function addressesOf(address: EndpointAddress, groups: Groups): Addresses {
   }
 }
 
+// A sentence that names no group always matches the same, and is asked about with each change.
+const ofRules = new WeakMap<RuleSentence, Match>();
+
 /** The match of a rule, with the members of its groups; an undefined group has none. */
 export function matchOf(rule: RuleSentence, groups: Groups): Match {
+  if (rule.from.address.kind === 'group' || rule.to.address.kind === 'group') return newMatch(rule, groups);
+  const known = ofRules.get(rule) ?? newMatch(rule, groups);
+  ofRules.set(rule, known);
+  return known;
+}
+
+function newMatch(rule: RuleSentence, groups: Groups): Match {
   const { protocol } = rule;
   const hasPorts = rule.from.ports !== undefined || rule.to.ports !== undefined;
   const onlyIpv4 = protocol === 'igmp' || protocol === 'ipv6';

@@ -53,6 +53,7 @@ interface Change {
 
 function unchanged(a: Placed | undefined, b: Placed | undefined): boolean {
   if (a === undefined || b === undefined || a.rule.action !== b.rule.action || a.key !== b.key) return false;
+  if (a.match === b.match) return true;
   return matchCovers(a.match, b.match) && matchCovers(b.match, a.match);
 }
 
