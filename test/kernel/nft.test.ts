@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { assertPrivateNetwork } from '../../lab/guard.ts';
-import { nftApply, nftCheck, nftHasTable, nftListTable, nftListText } from '../../packages/firewall/src/kernel/nft.ts';
+import {
+  nftApply,
+  nftCheck,
+  nftHasTable,
+  nftListTable,
+  nftListText,
+} from '../../packages/firewall/src/kernel/nft.ts';
 import { type Paths, pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { run } from '../../packages/firewall/src/kernel/process.ts';
 

@@ -13,10 +13,13 @@ import {
   readAppliedPolicy,
   readPending,
   renewPending,
+  secondsSinceBoot,
   wayBackFile,
   wayBackLog,
 } from '../kernel/state.ts';
-import { startTimer, systemdRefusal } from '../kernel/systemd.ts';
+import { startTimer, stopTimer, systemdRefusal } from '../kernel/systemd.ts';
+import { sshPorts } from './boot.ts';
+import { emergencyRules } from './emergency.ts';
 import type { Plan } from './plan.ts';
 import { restoration } from './restoration.ts';
 import { wayBackScript } from './way-back.ts';
@@ -34,8 +37,8 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
   const pending: Pending = {
     token: randomBytes(8).toString('hex'),
     boot: bootId(),
-    deadline: Date.now() / 1000 + seconds,
-    connections: plan.connections.map(connectionKey),
+    deadline: secondsSinceBoot() + seconds,
+    connections: plan.connections.filter(({ loopback }) => !loopback).map(connectionKey),
   };
   if (before === undefined) {
     const rules = await restoration(plan.current);
@@ -52,7 +55,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
       // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
       policy: applied ?? plan.oldText,
       applied,
-      script: wayBackScript(paths, ownNetwork()),
+      script: wayBackScript(paths, ownNetwork(), emergencyRules(sshPorts())),
     });
   }
   const failed = await startClock(paths, pending.token, seconds);
@@ -65,11 +68,23 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
   return { kind: 'armed', pending };
 }
 
+/** The change does not wait any more: takes its timer back, which otherwise finds nothing to do. */
+export async function disarm(paths: Paths): Promise<void> {
+  const pending = readPending(paths);
+  forgetPending(paths);
+  if (pending === undefined || paths.root !== '') return;
+  if (systemdRefusal() === undefined) await stopTimer(wayBackUnit(pending.token));
+}
+
+function wayBackUnit(token: string): string {
+  return `moat-way-back-${token}`;
+}
+
 /** systemd keeps the time where it runs, else a shell of its own; returns why not. */
 async function startClock(paths: Paths, token: string, seconds: number): Promise<string | undefined> {
   const script = wayBackFile(paths);
   if (paths.root === '' && systemdRefusal() === undefined) {
-    const started = await startTimer(`moat-way-back-${token}`, seconds, ['/bin/sh', script, token]);
+    const started = await startTimer(wayBackUnit(token), seconds, ['/bin/sh', script, token]);
     return started.kind === 'failed' ? started.reason : undefined;
   }
   try {

@@ -27,6 +27,8 @@ Description=moat firewall: the confirmed rules, before the network is up
 DefaultDependencies=no
 Wants=network-pre.target
 After=local-fs.target systemd-modules-load.service
+# Whoever begins with \`flush ruleset\` shall do so before there are rules of moat.
+After=nftables.service netfilter-persistent.service
 Before=network-pre.target docker.service shutdown.target
 Conflicts=shutdown.target
 

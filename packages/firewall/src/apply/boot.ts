@@ -1,10 +1,12 @@
 // What makes the rules come back after a reboot: a plain nft file and a unit that loads it.
+import { renderRemoval } from '@moat/netfilter';
+import { TABLE } from '../compile/table.ts';
 import { isSshServer } from '../kernel/admin-connections.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { socketOwners } from '../kernel/processes.ts';
 import { readSockets } from '../kernel/sockets.ts';
-import { bootFile, forgetBootRules } from '../kernel/state.ts';
-import { installUnit, removeUnit, systemdRefusal } from '../kernel/systemd.ts';
+import { bootFile, forgetBootRules, stageBootRules } from '../kernel/state.ts';
+import { installUnit, removeUnit, systemdRefusal, unitExists } from '../kernel/systemd.ts';
 import { BOOT_UNIT, bootUnit } from './boot-unit.ts';
 
 const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
@@ -26,10 +28,21 @@ export async function enableBoot(paths: Paths): Promise<string[]> {
 
 /** The next boot loads nothing of moat. */
 export async function disableBoot(paths: Paths): Promise<string[]> {
-  forgetBootRules(paths);
-  if (unitRefusal(paths) !== undefined) return [];
-  const removed = await removeUnit(UNIT_FILE);
-  return removed.kind === 'ok' ? [] : [`the boot unit could not be removed: ${removed.reason}`];
+  // The unit first: one that stays without its rules would close the machine at the next boot.
+  const removed = unitRefusal(paths) === undefined ? await removeUnit(UNIT_FILE) : { kind: 'ok' as const };
+  if (removed.kind === 'ok') {
+    forgetBootRules(paths);
+    return [];
+  }
+  stageBootRules(paths, renderRemoval(TABLE)).commit();
+  return [
+    `the boot unit could not be removed: ${removed.reason}; at boot it will find no rules and do nothing`,
+  ];
+}
+
+/** Whether the next boot loads the rules, as far as that can be told from the files. */
+export function isBootUnitThere(paths: Paths): boolean {
+  return paths.root !== '' || unitExists(UNIT_FILE);
 }
 
 function unitRefusal(paths: Paths): string | undefined {
@@ -37,7 +50,7 @@ function unitRefusal(paths: Paths): string | undefined {
 }
 
 /** Where ssh servers listen now: the emergency rules leave these open. */
-function sshPorts(): number[] {
+export function sshPorts(): number[] {
   const listening = readSockets().filter(({ kind, protocol }) => kind === 'open' && protocol === 'tcp');
   const { owners } = socketOwners(new Set(listening.map(({ inode }) => inode)));
   return listening

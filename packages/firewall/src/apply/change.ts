@@ -6,16 +6,21 @@
 // Whatever step fails or is killed, the rules are the old or the new ones and the file is the old or the new.
 // All that needs room on the disk is written before the rules are touched; what comes after are renames.
 import { renderReplacement } from '@moat/netfilter';
+import { adminConnections, connectionKey } from '../kernel/admin-connections.ts';
 import { type StagedFile, stageFile, writeFileAtomic } from '../kernel/atomic-write.ts';
+import { readLinks } from '../kernel/links.ts';
 import { type HeldLock, withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
 import {
   forgetAppliedPolicy,
   forgetPending,
   makeFolders,
+  type Pending,
   readAppliedPolicy,
   readPending,
   readPolicyText,
+  renewPending,
+  secondsUntil,
   stageAppliedPolicy,
   stageBootRules,
 } from '../kernel/state.ts';
@@ -25,7 +30,7 @@ import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { settlePending } from './settle.ts';
 
-/** How a change ended. In every case but `done` nothing has changed. */
+/** How a change ended. In every case but `done` the old state is in force, or `failed` says what is not. */
 export type ChangeResult =
   | {
       readonly kind: 'done';
@@ -129,11 +134,19 @@ async function carryOut(
     notes.push(`${(error as Error).message}: the change is in force, but not all of it for the next boot`);
   }
   if (pending !== undefined) {
-    const seconds = Math.max(0, Math.round(pending.deadline - Date.now() / 1000));
+    if (waits) await countConnections(paths, pending);
+    const seconds = secondsUntil(pending.deadline);
     if (!waits) notes.push(`joins a change that waits for its confirmation (${seconds} s left)`);
     return done({ seconds }, notes);
   }
   return done(undefined, [...notes, ...(plan.activates ? await enableBoot(paths) : [])]);
+}
+
+/** Who came in while the rules were changing came in by the old ones as likely as not, and cannot confirm. */
+async function countConnections(paths: Paths, pending: Pending): Promise<void> {
+  const now = adminConnections(await readLinks()).connections.filter(({ loopback }) => !loopback);
+  const connections = [...new Set([...pending.connections, ...now.map(connectionKey)])];
+  if (connections.length > pending.connections.length) renewPending(paths, { ...pending, connections });
 }
 
 /** Where there is no room for it the next change is taken for one that narrows, and waits. */

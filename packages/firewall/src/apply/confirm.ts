@@ -3,7 +3,8 @@ import { type AdminConnection, adminConnections, connectionKey } from '../kernel
 import { readLinks } from '../kernel/links.ts';
 import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { forgetPending, lastWayBack, type Pending, readPending, stageBootRules } from '../kernel/state.ts';
+import { lastWayBack, type Pending, readPending, secondsUntil, stageBootRules } from '../kernel/state.ts';
+import { disarm } from './arm.ts';
 import { enableBoot } from './boot.ts';
 import { listTable } from './listed.ts';
 import { restoration } from './restoration.ts';
@@ -43,9 +44,9 @@ async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
   // What is in force, and not a record of it: a command that was killed may not have come to write one.
   const table = await listTable();
   if (table !== undefined) stageBootRules(paths, await restoration(table)).commit();
-  const notes = await enableBoot(paths);
-  forgetPending(paths);
-  return { kind: 'confirmed', notes };
+  // First of all the clock: it must not strike while systemd takes its time.
+  await disarm(paths);
+  return { kind: 'confirmed', notes: await enableBoot(paths) };
 }
 
 /**
@@ -54,15 +55,17 @@ async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
  * is a console, and whoever sits there cannot be locked out.
  */
 function refusal(pending: Pending, connections: readonly AdminConnection[]): ConfirmResult | undefined {
-  const secondsLeft = Math.max(0, Math.round(pending.deadline - Date.now() / 1000));
+  const secondsLeft = secondsUntil(pending.deadline);
   const old = new Set(pending.connections);
   const isOld = (connection: AdminConnection): boolean => old.has(connectionKey(connection));
-  const own = connections.filter(({ ours }) => ours);
+  // A login from this host to itself says nothing about the way in.
+  const fromOutside = connections.filter(({ loopback }) => !loopback);
+  const own = fromOutside.filter(({ ours }) => ours);
   if (own.length > 0) {
     const stale = own.find(isOld);
     return stale === undefined ? undefined : { kind: 'old connection', connection: stale, secondsLeft };
   }
   if (old.size === 0) return undefined;
-  const someoneCameIn = connections.some((connection) => connection.session && !isOld(connection));
+  const someoneCameIn = fromOutside.some((connection) => connection.session && !isOld(connection));
   return someoneCameIn ? undefined : { kind: 'no new connection', secondsLeft };
 }

@@ -2,7 +2,6 @@
 import { type Table, tableDifferences } from '@moat/netfilter';
 import { compileTable } from '../compile/table.ts';
 import type { Docker } from '../kernel/docker.ts';
-import { interfaceNames } from '../kernel/interface-names.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { readAppliedPolicy } from '../kernel/state.ts';
 import { parsePolicyFile } from '../policy/file.ts';
@@ -13,16 +12,15 @@ import { containerLinks } from './container-links.ts';
  * The chains and sets of the loaded table that say something else than the policy in force: somebody changed
  * them, or bridges came since that the rules would treat otherwise. Either way `moat reload` puts it right.
  */
-export function driftedObjects(
+export async function driftedObjects(
   paths: Paths,
   services: Services,
   loaded: Table,
   docker: Docker | undefined,
-): string[] {
+): Promise<string[]> {
   const applied = readAppliedPolicy(paths);
   const parsed = applied === undefined ? undefined : parsePolicyFile(applied, services);
   if (parsed === undefined || !parsed.ok) return [];
-  const bridges = docker?.kind === 'engine' ? docker.networks.map(({ bridge }) => bridge) : [];
-  const wanted = compileTable(parsed.file.policy, containerLinks(interfaceNames(), bridges));
+  const wanted = compileTable(parsed.file.policy, await containerLinks(docker));
   return tableDifferences(wanted, loaded).map(({ object }) => object);
 }

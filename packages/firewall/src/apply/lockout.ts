@@ -1,5 +1,5 @@
 // Would the new rules still let the people in who administer this machine now?
-import { formatAddress, type Packet, type Table, walkHook } from '@moat/netfilter';
+import { formatAddress, type Packet, type Table, type Walk, walkHook } from '@moat/netfilter';
 import type { AdminConnection } from '../kernel/admin-connections.ts';
 
 /** A connection that could be opened again under the old rules and could not under the new ones. */
@@ -13,7 +13,7 @@ export interface Lockout {
 
 /**
  * Plays for each connection the first packet of a new one like it. Connections that the old rules (`current`;
- * undefined: no firewall) already refuse are not held against the new ones.
+ * undefined: no firewall) certainly refuse already are not held against the new ones.
  */
 export function findLockouts(
   wanted: Table,
@@ -21,37 +21,50 @@ export function findLockouts(
   connections: readonly AdminConnection[],
 ): Lockout[] {
   return connections.flatMap((connection): Lockout[] => {
-    if (connection.loopback || letsIn(wanted, connection)) return [];
-    if (current !== undefined && !letsIn(current, connection)) return [];
-    const { remote, local } = connection;
+    if (connection.loopback || verdictsFor(wanted, connection).every((verdict) => verdict === 'accept'))
+      return [];
+    if (current !== undefined && verdictsFor(current, connection).every(refuses)) return [];
+    const { remote, dialled } = connection;
     return [
       {
         connection,
-        sentence: `allow from ${formatAddress(remote.address)} to any port ${local.port} proto tcp`,
-        openSentence: `allow ${local.port}/tcp`,
+        sentence: `allow from ${formatAddress(remote.address)} to any port ${dialled.port} proto tcp`,
+        openSentence: `allow ${dialled.port}/tcp`,
       },
     ];
   });
 }
 
-/** On every interface on which the connection's packets may arrive, since the routes may change. */
-function letsIn(table: Table, connection: AdminConnection): boolean {
+function refuses(verdict: Walk['verdict']): boolean {
+  return verdict === 'drop' || verdict === 'reject';
+}
+
+/** One for each interface on which the connection's packets may arrive. */
+function verdictsFor(table: Table, connection: AdminConnection): Walk['verdict'][] {
+  const { remote, dialled, local } = connection;
   const interfaces = connection.interfaces.length > 0 ? connection.interfaces : [undefined];
-  return interfaces.every((inInterface) => {
+  const redirected = dialled.port !== local.port || dialled.address.value !== local.address.value;
+  return interfaces.map((inInterface) => {
     const packet: Packet = {
       protocol: 'tcp',
-      source: connection.remote.address,
-      destination: connection.local.address,
+      source: remote.address,
+      destination: dialled.address,
       // Any unprivileged port: a new connection comes from another one.
       sourcePort: 50_000,
-      destinationPort: connection.local.port,
+      destinationPort: dialled.port,
       ...(inInterface === undefined ? {} : { inInterface }),
       state: 'new',
       destinationType: 'local',
       labels: new Set(),
     };
     const before = walkHook(table, 'prerouting', packet);
-    if (before.verdict !== 'accept') return false;
-    return walkHook(table, 'input', { ...packet, labels: before.labels }).verdict === 'accept';
+    if (before.verdict !== 'accept') return before.verdict;
+    return walkHook(table, 'input', {
+      ...packet,
+      destination: local.address,
+      destinationPort: local.port,
+      statuses: new Set(redirected ? ['dnat'] : []),
+      labels: before.labels,
+    }).verdict;
   });
 }

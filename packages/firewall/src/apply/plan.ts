@@ -1,14 +1,15 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
-import { renderChange, type Table } from '@moat/netfilter';
+import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
+import type { ContainerLinks } from '../compile/container-links.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
-import { interfaceNames } from '../kernel/interface-names.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
+import type { Policy } from '../policy/model.ts';
 import { narrows } from '../policy/narrow.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
@@ -60,6 +61,8 @@ export interface Plan {
   readonly narrowing: readonly string[];
   /** Connections of admins that exist now, as far as the change could concern them. */
   readonly connections: readonly AdminConnection[];
+  /** Those of them that the new rules would not let in again; not empty only where that was allowed. */
+  readonly lockouts: readonly Lockout[];
 }
 
 export type PlanFailure =
@@ -87,23 +90,34 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   if (!enabled && !request.activate) {
     return {
       ...{ oldText, file, warnings, notes: [], activates: false, table: undefined, current },
-      ...{ change: undefined, narrowing: [], connections: [] },
+      ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
-  const docker = await readDocker();
-  const bridges = docker?.kind === 'engine' ? docker.networks.map(({ bridge }) => bridge) : [];
-  const table = compileTable(file.policy, containerLinks(interfaceNames(), bridges));
+  const links = await containerLinks(await readDocker());
+  const table = compileTable(file.policy, links);
   const change = renderChange(table, current);
-  const narrowing = current === undefined ? ['moat was not active'] : narrowed(paths, parse, file);
-  // Also where no sentence narrows: the table may hold what no sentence says, such as a rule added by hand.
+  const appliedText = readAppliedPolicy(paths);
+  const applied = appliedText === undefined ? undefined : parse(appliedText);
+  const narrowing = narrowed(
+    file.policy,
+    applied?.ok ? applied.file.policy : undefined,
+    current,
+    change,
+    links,
+  );
+  // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) return { kind: 'lockout', lockouts };
+  const notes = current === undefined ? dockerNotes() : [];
+  if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
+    notes.push('this also brought into force what was edited in the policy file since the last reload');
+  }
   return {
-    ...{ oldText, file, warnings, notes: current === undefined ? dockerNotes() : [] },
+    ...{ oldText, file, warnings, notes },
     ...{ activates: !enabled || request.activate, table, current, change },
-    ...{ narrowing, connections },
+    ...{ narrowing, connections, lockouts },
   };
 }
 
@@ -119,12 +133,23 @@ function parser(services: Services): Parser {
   };
 }
 
-/** Measured against the sentences that are in force, which a hand edit may have left behind long ago. */
-function narrowed(paths: Paths, parse: Parser, file: PolicyFile): readonly string[] {
-  const applied = readAppliedPolicy(paths);
-  const before = applied === undefined ? undefined : parse(applied);
-  if (before === undefined || !before.ok) return ['it is not known which policy the loaded rules come from'];
-  return narrows(before.file.policy, file.policy);
+/**
+ * Measured against what is in force: the sentences applied last, which a hand edit may have left behind long ago,
+ * and the rules that are loaded, which somebody may have changed or a dead command not have come to write down.
+ */
+function narrowed(
+  policy: Policy,
+  applied: Policy | undefined,
+  current: Table | undefined,
+  change: string | undefined,
+  links: ContainerLinks,
+): readonly string[] {
+  if (current === undefined) return ['moat was not active'];
+  if (applied === undefined) return ['it is not known which policy the loaded rules come from'];
+  if (change !== undefined && tableDifferences(compileTable(applied, links), current).length > 0) {
+    return ['the loaded rules are not those of the policy that was applied last'];
+  }
+  return narrows(applied, policy);
 }
 
 /** Nothing of moat depends on it, but whoever set it to close ports should know what it costs. */

@@ -8,12 +8,12 @@ import type { Paths } from '../kernel/paths.ts';
 import {
   backUpPolicy,
   forgetAppliedPolicy,
-  forgetPending,
   makeFolders,
   readBootRules,
   readPolicyText,
 } from '../kernel/state.ts';
 import { emptyPolicyText } from '../policy/file.ts';
+import { disarm } from './arm.ts';
 import { disableBoot } from './boot.ts';
 import { listTable } from './listed.ts';
 
@@ -56,7 +56,7 @@ async function stopLocked(paths: Paths, request: StopRequest, lock: HeldLock): P
     if (sent.kind !== 'ok') return { kind: 'failed', message: sent.message };
   }
   const notes = await disableBoot(paths);
-  forgetPending(paths);
+  await disarm(paths);
   forgetAppliedPolicy(paths);
   if (request.reset) writeFileAtomic(paths.policy, emptyPolicyText());
   return { kind: 'done', wasActive, backup, notes };

@@ -4,10 +4,11 @@ import { appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts
 
 /**
  * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh boot` undoes
- * whatever change waits and leaves the rules to the boot. It takes the lock that commands take, but not for
- * ever: a command that hangs must not keep the owner out.
+ * whatever change waits and leaves the rules to the boot. It takes the lock that commands take; a command that
+ * holds it for too long is ended, since it must neither keep the owner out nor go on afterwards. Rules that do not
+ * load give way to the `emergency` ones.
  */
-export function wayBackScript(paths: Paths, network: string): string {
+export function wayBackScript(paths: Paths, network: string, emergency: string): string {
   return `#!/bin/sh
 # Puts back the firewall rules and the policy that were in force before a change that nobody confirmed.
 # Written by moat; needs sh, nft, flock and coreutils, and nothing of moat.
@@ -19,9 +20,33 @@ policy=${quote(paths.policy)}
 applied=${quote(appliedPolicyFile(paths))}
 log=${quote(wayBackLog(paths))}
 
+lock=${quote(paths.lock)}
+emergency=${quote(emergency)}
+
 say() {
   echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $1" >>"$log"
   logger -t moat -p daemon.warning "$1" 2>/dev/null
+}
+
+end_holders() {
+  for holder in $(find /proc/[0-9]*/fd -maxdepth 1 -lname "$(readlink -f "$lock")" 2>/dev/null 9>&-); do
+    holder=\${holder#/proc/}
+    holder=\${holder%%/*}
+    [ "$holder" = "$$" ] || kill -KILL "$holder" 2>/dev/null
+  done
+}
+
+load_rules() {
+  try=1
+  until nft -f "$pending/rules.nft"; do
+    say "loading $pending/rules.nft failed (try $try)"
+    if [ "$try" -ge 5 ] && echo "$emergency" | nft -f -; then
+      say 'the emergency rules are in force: ssh from anywhere, all else closed'
+      return
+    fi
+    try=$((try + 1))
+    sleep "$([ "$try" -le 10 ] && echo 1 || echo 30)"
+  done
 }
 
 put_back() {
@@ -34,30 +59,29 @@ put_back() {
 go_back() {
   [ -z "\${2-}" ] || sleep "$2"
   mkdir -p ${quote(paths.run)}
-  exec 9>>${quote(paths.lock)}
-  flock -x -w 15 9 || say 'the lock was not free after 15 s; going on without it'
+  exec 9>>"$lock"
+  if ! flock -x -w 15 9; then
+    say 'a command holds the lock for too long and is ended'
+    end_holders
+    flock -x -w 5 9 || say 'the lock is still not free; going on without it'
+  fi
   [ -f "$pending/token" ] || exit 0
   if [ "$1" != boot ]; then
     [ "$(cat "$pending/token")" = "$1" ] || exit 0
     # Only where the change was made: another network has rules of its own.
     [ "$(readlink /proc/self/ns/net)" = ${quote(network)} ] || exit 0
-    try=1
-    until nft -f "$pending/rules.nft"; do
-      say "loading $pending/rules.nft failed (try $try)"
-      [ "$try" -lt 5 ] || exit 1
-      try=$((try + 1))
-      sleep 1
-    done
+    load_rules
   fi
+  # From here on there is nothing to confirm any more, whatever becomes of the files.
+  rm -f "$pending/token" "$applied"
   # What the admin wrote is not thrown away with the rules.
   if [ -f "$policy" ] && ! cmp -s "$policy" "$pending/policy"; then cp "$policy" "$policy.not-confirmed"; fi
-  if ! put_back "$pending/policy" "$policy" || ! put_back "$pending/applied-policy" "$applied"; then
-    say 'the policy file could not be put back'
-    exit 1
+  if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied"; then
+    say 'a change was not confirmed; the rules and the policy from before it are in force again'
+    rm -rf "$pending"
+  else
+    say "a change was not confirmed; the rules from before it are in force again, but the policy file could not be put back: it is $pending/policy"
   fi
-  rm -f "$pending/token"
-  rm -rf "$pending"
-  say 'a change was not confirmed; the rules and the policy from before it are in force again'
 }
 
 go_back "$@"

@@ -45,6 +45,7 @@ function doneAnswer(
     ...preview,
     plan.table === undefined ? `${headline}; moat is not active (moat enable)` : headline,
   ];
+  lines.push(...sessionLines(plan));
   if (pending !== undefined) {
     lines.push(
       `Applied. Open a new connection and run \`moat confirm\` within ${pending.seconds} s, or everything goes back.`,
@@ -87,6 +88,18 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
   };
 }
 
+/** What was found out about the connections of admins, the own one first of all. */
+function sessionLines({ connections, lockouts }: Plan): string[] {
+  const out = new Set(lockouts.map(({ connection }) => connection));
+  const own = connections.filter(({ ours, loopback }) => ours && !loopback);
+  return own.map((connection) => {
+    const from = formatAddress(connection.remote.address);
+    return out.has(connection)
+      ? `Your session from ${from} could not be made again (--allow-lockout).`
+      : `Your session from ${from} stays reachable.`;
+  });
+}
+
 function remarks(plan: Plan, notes: readonly string[]): string[] {
   return [
     ...plan.warnings.map(({ message, hint }) =>
@@ -109,7 +122,7 @@ function planJson(plan: Plan): object {
 
 function lockoutAnswer(lockouts: readonly Lockout[]): Answer {
   const lines = lockouts.flatMap(({ connection, sentence, openSentence }) => [
-    `  ${connection.command} on port ${connection.local.port}, from ${formatAddress(connection.remote.address)}` +
+    `  ${connection.command} on port ${connection.dialled.port}, from ${formatAddress(connection.remote.address)}` +
       `${connection.ours ? ' (your own session)' : ''}`,
     `    moat ${sentence}`,
     `    or, from anywhere: moat ${openSentence}`,
@@ -123,7 +136,7 @@ function lockoutAnswer(lockouts: readonly Lockout[]): Answer {
   return failure(ExitCode.refused, 'lockout', message, {
     lockouts: lockouts.map(({ connection, sentence }) => ({
       command: connection.command,
-      port: connection.local.port,
+      port: connection.dialled.port,
       from: formatAddress(connection.remote.address),
       ours: connection.ours,
       sentence,

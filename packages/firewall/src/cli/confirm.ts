@@ -9,10 +9,8 @@ export async function confirmVerb(context: Context): Promise<void> {
   const result = await confirmChange(context.paths, context.options);
   switch (result.kind) {
     case 'confirmed': {
-      const lines = [
-        'Confirmed: the rules stay, also after a reboot',
-        ...result.notes.map((note) => `note: ${note}`),
-      ];
+      const reboot = result.notes.length === 0 ? ', also after a reboot' : '';
+      const lines = [`Confirmed: the rules stay${reboot}`, ...result.notes.map((note) => `note: ${note}`)];
       return say(context, {
         code: ExitCode.done,
         text: lines.join('\n'),
@@ -25,12 +23,12 @@ export async function confirmVerb(context: Context): Promise<void> {
     }
     case 'nothing': {
       const last = result.last === undefined ? '' : `\nlast: ${result.last}`;
-      const text = `Nothing waits for a confirmation${last}`;
-      return say(context, {
-        code: ExitCode.done,
-        text,
-        json: { confirmed: false, lastWayBack: result.last ?? null },
-      });
+      // Not a success: a script that counts on the confirmation must not go on.
+      const message = `nothing waits for a confirmation${last}`;
+      return say(
+        context,
+        failure(ExitCode.refused, 'nothing-waits', message, { lastWayBack: result.last ?? null }),
+      );
     }
     case 'old connection': {
       const { address, port } = result.connection.remote;

@@ -3,11 +3,11 @@
 export const ExitCode = {
   /** Done, or there was nothing to do. */
   done: 0,
-  /** The system refused: kernel, disk, missing program. The old rules and the old policy are in force. */
+  /** The system refused: kernel, disk, missing program. The old rules and the old policy are in force, or the message says what is not. */
   failed: 1,
   /** A mistake in the words given or in the policy file. Nothing was changed. */
   mistake: 2,
-  /** Refused to protect the owner: a lock-out, or a confirmation from an old connection. */
+  /** Refused to protect the owner: a lock-out, or a confirmation from an old connection or of nothing. */
   refused: 3,
   /** Another command held the lock too long. */
   busy: 4,

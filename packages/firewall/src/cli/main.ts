@@ -109,7 +109,8 @@ Examples:
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
-you, 4 another command holds the lock, 5 needs root. In every case but 0 nothing was changed.`;
+you, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
+neither, unless the message says so.`;
 
 function version(): Answer {
   return { code: ExitCode.done, text: `moat ${VERSION}`, json: { version: VERSION } };
@@ -149,8 +150,8 @@ async function withContext(moat: Command, words: readonly string[], run: Verb): 
   try {
     await run(context, words);
   } catch (error) {
-    // What the machine refuses to tell or to write; the old state is in force.
-    say(context, failure(ExitCode.failed, 'failed', `${(error as Error).message}; nothing was changed`));
+    // What the machine refuses to tell or to write.
+    say(context, failure(ExitCode.failed, 'failed', (error as Error).message));
   }
 }
 

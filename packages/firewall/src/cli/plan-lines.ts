@@ -1,7 +1,4 @@
 // The PLAN lines before a change of the whole: what of all that listens opens, closes and stays.
-import { formatAddress } from '@moat/netfilter';
-import { adminConnections } from '../kernel/admin-connections.ts';
-import { readLinks } from '../kernel/links.ts';
 import { readListeners } from '../kernel/listeners.ts';
 import { nftHasTable } from '../kernel/nft.ts';
 import { readAppliedPolicy, readPolicyText } from '../kernel/state.ts';
@@ -28,25 +25,17 @@ export async function planLines(context: Context): Promise<string[]> {
   const { listeners } = await readListeners();
   const was = before === undefined ? undefined : reachOf(before, listeners);
   const will = reachOf(after, listeners);
-  const session = adminConnections(await readLinks()).connections.find(({ ours }) => ours);
   const rows = new Map<string, { cells: string[]; families: Set<string> }>();
   for (const [i, reach] of will.entries()) {
     const from = was?.[i]?.sources ?? ['anywhere'];
     const verb = verbFor(from, reach.sources);
     if (verb === undefined) continue;
     const { listener } = reach;
-    const yours =
-      session !== undefined &&
-      session.local.port === listener.port &&
-      listener.protocol === 'tcp' &&
-      verb !== 'closes'
-        ? `, your session from ${formatAddress(session.remote.address)} stays reachable`
-        : '';
     const cells = [
       verb,
       `${listener.port}/${listener.protocol}`,
       `(${answeringText(listener.what)})`,
-      `${whom(verb, from, reach)}${yours}`,
+      whom(verb, from, reach),
     ];
     const row = rows.get(cells.join(' ')) ?? { cells, families: new Set<string>() };
     row.families.add(listener.family === 'ipv4' ? 'v4' : 'v6');

@@ -2,7 +2,7 @@
 import { formatAddress } from '@moat/netfilter';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
-import { nftListTable, nftListText } from '../kernel/nft.ts';
+import { nftHasTable, nftListTable, nftListText } from '../kernel/nft.ts';
 import { readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
@@ -12,6 +12,7 @@ import { answeringText, reachOf } from '../report/reach.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
+import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { type Answer, say } from './say.ts';
 
 export const REPORTS = ['builtin', 'raw', 'added', 'listening'] as const;
@@ -23,11 +24,16 @@ export async function showVerb(context: Context, report: Report): Promise<void> 
       return say(context, showBuiltin());
     case 'raw':
       return say(context, await showRaw());
-    case 'added':
-    case 'listening': {
+    case 'added': {
       const read = readPolicy(context);
-      if (!read.ok) return say(context, read.answer);
-      return say(context, report === 'added' ? showAdded(read.policy) : await showListening(read.policy));
+      return say(context, read.ok ? showAdded(read.policy) : read.answer);
+    }
+    case 'listening': {
+      if (!(await nftHasTable())) return say(context, await showListening(NO_FIREWALL));
+      // What is in force, not what somebody has written into the file since.
+      const applied = appliedPolicy(context.paths, context.services);
+      const read = applied === undefined ? readPolicy(context) : { ok: true as const, policy: applied };
+      return say(context, read.ok ? await showListening(read.policy) : read.answer);
     }
     default:
       throw new Error(report satisfies never);

@@ -1,19 +1,25 @@
 // moat status [verbose|numbered]
 import { formatAddress } from '@moat/netfilter';
+import { isBootUnitThere } from '../apply/boot.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
 import { readListeners } from '../kernel/listeners.ts';
-import { readAppliedPolicy, readBootRules, readPending, readPolicyText } from '../kernel/state.ts';
-import { parsePolicyFile } from '../policy/file.ts';
+import {
+  readAppliedPolicy,
+  readBootRules,
+  readPending,
+  readPolicyText,
+  secondsUntil,
+} from '../kernel/state.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
-import type { Services } from '../policy/services.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { answersOf, ruleTable } from '../report/rule-table.ts';
 import { familiesOf } from '../report/sides.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
+import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { colour, say } from './say.ts';
 import { readPolicy } from './show.ts';
 
@@ -26,7 +32,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const active = loaded !== undefined;
   const applied = active ? readAppliedPolicy(paths) : undefined;
   const written = readPolicy(context);
-  const inForce = policyIn(applied, services);
+  const inForce = active ? appliedPolicy(paths, services) : undefined;
   // Numbers are for `insert` and `delete`, which go by the file; else what holds is shown, not what is written.
   const policy = (form === 'numbered' ? undefined : inForce) ?? (written.ok ? written.policy : undefined);
   if (policy === undefined) return written.ok ? undefined : say(context, written.answer);
@@ -40,7 +46,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     const mistakes = written.ok ? '' : ', has mistakes';
     notes.push(`the policy file was edited${mistakes} and is not in force: moat reload`);
   }
-  const drifted = loaded === undefined ? [] : driftedObjects(paths, context.services, loaded, docker);
+  const drifted = loaded === undefined ? [] : await driftedObjects(paths, context.services, loaded, docker);
   if (drifted.length > 0) {
     notes.push(
       `the rules in the kernel are not those of the policy (${drifted.join(', ')}): what stands above may be ` +
@@ -49,15 +55,13 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   }
   if (docker?.kind === 'unreadable')
     notes.push(`Docker could not be asked for its containers: ${docker.reason}`);
-  const secondsLeft = pending === undefined ? undefined : Math.round(pending.deadline - Date.now() / 1000);
+  const secondsLeft = pending === undefined ? undefined : secondsUntil(pending.deadline);
   if (secondsLeft !== undefined) {
-    notes.push(
-      `a change waits for \`moat confirm\` from a new connection; ${Math.max(0, secondsLeft)} s left`,
-    );
+    notes.push(`a change waits for \`moat confirm\` from a new connection; ${secondsLeft} s left`);
   }
   const reaches: readonly Reach[] = active
     ? reachOf(inForce ?? policy, listeners).filter(({ sources }) => sources.length > 0)
-    : reachOf({ ...policy, rules: [], defaults: { ...policy.defaults, incoming: 'allow' } }, listeners);
+    : reachOf(NO_FIREWALL, listeners);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
     ...(form === 'verbose' ? settings(policy) : []),
@@ -67,7 +71,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   ].join('\n');
   const json = {
     active,
-    enabledAtBoot: atBoot,
+    enabledAtBoot: atBoot && isBootUnitThere(paths),
     drifted,
     edited,
     defaults: policy.defaults,
@@ -94,11 +98,6 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     notes,
   };
   say(context, { code: ExitCode.done, text, json });
-}
-
-function policyIn(text: string | undefined, services: Services): Policy | undefined {
-  const parsed = text === undefined ? undefined : parsePolicyFile(text, services);
-  return parsed?.ok ? parsed.file.policy : undefined;
 }
 
 function settings({ defaults, logging }: Policy): string[] {

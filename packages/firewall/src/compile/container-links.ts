@@ -9,15 +9,17 @@ import {
   type Verdict,
 } from '@moat/netfilter';
 
-/** What the compiler must know of the machine. Both lists are interface names. */
+/** What the compiler must know of the machine, as interface names. */
 export interface ContainerLinks {
   /** Bridges of container networks, by what the engines say. */
   readonly containers: readonly string[];
   /** Bridges that look like an engine's (`br-lan`) but lead to other machines. */
   readonly others: readonly string[];
+  /** All bridges that there are. */
+  readonly bridges: readonly string[];
 }
 
-export const NO_LINKS: ContainerLinks = { containers: [], others: [] };
+export const NO_LINKS: ContainerLinks = { containers: [], others: [], bridges: [] };
 
 /**
  * How engines name the bridges that they make: docker0 and br-<12 hex digits> (Docker, nerdctl), podman0…,
@@ -29,6 +31,10 @@ function isEngineName(name: string): boolean {
   return ENGINE_NAMES.some((pattern) =>
     pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern,
   );
+}
+
+function isContainers(name: string, links: ContainerLinks): boolean {
+  return isEngineName(name) || links.containers.includes(name);
 }
 
 function names(list: readonly string[]): Value | SetSource {
@@ -60,4 +66,21 @@ function linkRule(left: Expression, right: Value | SetSource, verdict: Verdict):
       { kind: 'verdict', verdict },
     ],
   };
+}
+
+/**
+ * Frames that cross a bridge between two of its ports come to `forward` where br_netfilter is on (Docker switches it
+ * on): nobody routes them, and each port's machine could send them to the other without this host.
+ */
+export function bridgedRules(links: ContainerLinks): Rule[] {
+  // Between containers it is the containers' own rule that lets them pass.
+  const named = links.bridges.filter((name) => links.others.includes(name) || !isContainers(name, links));
+  return [...new Set(named)].sort().map((name) => ({
+    comment: 'moat:bridged',
+    statements: [
+      { kind: 'match', operator: '==', left: meta('iifname'), right: symbol(name) },
+      { kind: 'match', operator: '==', left: meta('oifname'), right: symbol(name) },
+      { kind: 'verdict', verdict: { kind: 'accept' } },
+    ],
+  }));
 }

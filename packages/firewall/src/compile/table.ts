@@ -8,7 +8,8 @@
 //
 // `incoming` runs before any DNAT, so a port there is the port that the client dialled. What it let pass
 // carries a bit in its conntrack label: a flow that somebody's DNAT or redirect brings to forward or input
-// without that bit was not addressed to this host, and counts as routed.
+// without that bit was not addressed to this host, and counts as routed. Broadcast and multicast are judged in
+// `input`: in prerouting they may be frames that only cross a bridge between containers.
 import {
   type Chain,
   type Expression,
@@ -24,7 +25,7 @@ import type { Policy, Traffic } from '../policy/model.ts';
 import { type Atom, atomsOf } from './atom.ts';
 import { blocksOf } from './block.ts';
 import { builtinChain, builtinJump } from './builtin.ts';
-import { type ContainerLinks, containerRule, otherBridgeRules } from './container-links.ts';
+import { bridgedRules, type ContainerLinks, containerRule, otherBridgeRules } from './container-links.ts';
 import { groupSets } from './group.ts';
 import { ruleIds } from './identity.ts';
 import { limitChain, limitSets } from './limit.ts';
@@ -66,13 +67,20 @@ const CT_STATE: Expression = { kind: 'ct', key: 'state' };
 const CT_LABEL: Expression = { kind: 'ct', key: 'label' };
 const HERE: Statement = equal(
   { kind: 'fib', result: 'type', flags: ['daddr'] },
-  { kind: 'elements', elements: ['local', 'broadcast', 'anycast', 'multicast'].map(symbol) },
+  { kind: 'elements', elements: ['local', 'anycast'].map(symbol) },
 );
 const WAS_DIALLED_HERE: Statement = {
   kind: 'match',
   operator: 'in',
   left: CT_LABEL,
   right: number(DIALLED_HERE),
+};
+
+const WAS_REDIRECTED: Statement = {
+  kind: 'match',
+  operator: 'in',
+  left: { kind: 'ct', key: 'status' },
+  right: symbol('dnat'),
 };
 
 /** The whole table for a policy on a machine with these container links. Pure: same input, same table. */
@@ -104,13 +112,17 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
       ),
       rule('loopback', equal(meta('iif'), symbol('lo')), then(ACCEPT)),
       rule('dialled-here', WAS_DIALLED_HERE, then(ACCEPT)),
-      // Without a conntrack entry there is no label and no NAT: the address is the one that was dialled.
-      rule('untracked', equal(CT_STATE, symbol('untracked')), HERE, then(ACCEPT)),
-      rule('redirected', then(goto('routed'))),
+      rule('redirected', WAS_REDIRECTED, then(goto('routed'))),
+      // No NAT, so the address is the one that was dialled, and prerouting has judged it. The label is missing
+      // where there is no conntrack entry, or one from before labels were in use.
+      rule('dialled-here', HERE, then(ACCEPT)),
+      // Broadcast, multicast, and what only a routing rule or a transparent proxy brings to this host.
+      rule('incoming', then(goto('incoming'))),
     ]),
     base('forward', 'forward', BEFORE_FILTER, 'drop', [
       stateRule(logging),
       rule('dialled-here', WAS_DIALLED_HERE, then(ACCEPT)),
+      ...bridgedRules(links),
       ...otherBridgeRules('iifname', links, goto('routed')),
       containerRule('iifname', links, goto('from_container')),
       rule('routed', then(goto('routed'))),

@@ -1,6 +1,7 @@
 // The established inbound connections by which somebody administers this machine, from the real sockets.
 import { readFileSync } from 'node:fs';
 import { type Address, formatAddress } from '@moat/netfilter';
+import { dialledDestinations } from './conntrack.ts';
 import { type Link, linksWith } from './links.ts';
 import { ancestors, heldSockets, type Process, processTree, readProcess, socketOwners } from './processes.ts';
 import { type ConnectedSocket, readSockets, type SocketEnd } from './sockets.ts';
@@ -8,6 +9,8 @@ import { type ConnectedSocket, readSockets, type SocketEnd } from './sockets.ts'
 export interface AdminConnection {
   readonly local: SocketEnd;
   readonly remote: SocketEnd;
+  /** What the peer dialled: `local`, unless somebody's DNAT or redirect brought it here. */
+  readonly dialled: SocketEnd;
   readonly inode: number;
   /** The processes that hold it. */
   readonly processes: readonly Process[];
@@ -19,7 +22,10 @@ export interface AdminConnection {
   readonly ours: boolean;
   /** Both ends are on this machine. */
   readonly loopback: boolean;
-  /** Interfaces that have the local address; several for a link-local one, none when it was removed. */
+  /**
+   * Interfaces on which its packets may arrive: those that have the dialled address, or all but loopback where none
+   * has it (routed service addresses lie on `lo`).
+   */
   readonly interfaces: readonly string[];
 }
 
@@ -57,6 +63,7 @@ export function adminConnections(
   const above = ancestors(self, tree).slice(1);
   const held = new Map(above.map((pid) => [pid, new Set(socketsOf(pid, proc))]));
   const outgoing = outgoingPorts(proc);
+  const dialledEnds = dialledDestinations(proc);
 
   const connections: AdminConnection[] = [];
   for (const socket of sockets) {
@@ -81,16 +88,18 @@ export function adminConnections(
     const inbound =
       listening.has(port) || (server !== undefined && !(port >= outgoing.first && port <= outgoing.last));
     if (!inbound) continue;
+    const dialled = dialledEnds(socket.local, socket.remote);
     connections.push({
       local: socket.local,
       remote: socket.remote,
+      dialled,
       inode: socket.inode,
       processes,
       command: holder.name,
       session: processes.some(titleOfSession) || hasVisitor(holders, tree),
       ours: ancestor !== undefined,
       loopback: isOwn(socket, links),
-      interfaces: linksWith(socket.local.address, links),
+      interfaces: arrivals(dialled.address, links),
     });
   }
   return { connections, complete };
@@ -122,6 +131,12 @@ function isOwn({ remote }: ConnectedSocket, links: readonly Link[]): boolean {
 
 function isLoopback({ family, value }: Address): boolean {
   return family === 'ipv4' ? value >> 24n === 127n : value === 1n;
+}
+
+function arrivals(address: Address, links: readonly Link[]): string[] {
+  const outside = links.filter(({ loopback }) => !loopback).map(({ name }) => name);
+  const having = linksWith(address, links).filter((name) => outside.includes(name));
+  return having.length > 0 ? having : outside;
 }
 
 function socketsOf(pid: number, proc: string): number[] {

@@ -6,6 +6,7 @@
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/backups/         policies that `reset` put aside
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type StagedFile, stageFile, writeFileAtomic } from './atomic-write.ts';
 import type { Paths } from './paths.ts';
@@ -16,7 +17,7 @@ export interface Pending {
   readonly token: string;
   /** The boot in which it was made, by `bootId`: its timer and its rules end with that. */
   readonly boot: string;
-  /** Seconds since 1970. */
+  /** Seconds since the machine started: no clock that somebody sets. */
   readonly deadline: number;
   /** The connections that existed when the change was made, one text each: none of them can confirm. */
   readonly connections: readonly string[];
@@ -31,6 +32,16 @@ export interface PendingFiles {
   readonly applied: string | undefined;
   /** The shell script that does it. */
   readonly script: string;
+}
+
+/** What a deadline is measured by (CLOCK_BOOTTIME). */
+export function secondsSinceBoot(): number {
+  return uptime();
+}
+
+/** Whole seconds, never below 0. */
+export function secondsUntil(deadline: number): number {
+  return Math.max(0, Math.round(deadline - secondsSinceBoot()));
 }
 
 function at(paths: Paths, ...names: readonly string[]): string {

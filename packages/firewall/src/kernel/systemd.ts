@@ -1,5 +1,5 @@
 // The few things asked of systemd, each refused where systemd or its network is not ours.
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { writeFileAtomic } from './atomic-write.ts';
 import { isSystemNetwork, systemdRuns } from './own-network.ts';
@@ -22,6 +22,11 @@ export function installUnit(path: string, text: string): Promise<SystemdResult> 
     writeFileAtomic(path, text, 0o644);
     return systemctl(['daemon-reload'], ['enable', basename(path)]);
   });
+}
+
+/** Whether its file is there. */
+export function unitExists(path: string): boolean {
+  return existsSync(path);
 }
 
 /** Disables a unit and removes its file. What it has done stays as it is; it is not stopped. */

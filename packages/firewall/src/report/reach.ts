@@ -31,7 +31,7 @@ function reach(policy: Policy, listener: Listener): Reach {
       sources.push(fromText(rule, but));
       rules.push(index + 1);
     }
-    if (isTotal(rule)) return { listener, sources, rules };
+    if (isTotal(rule, listener)) return { listener, sources, rules };
   }
   if (policy.defaults.incoming === 'allow') {
     sources.push(`anywhere${butText(refused.map(({ rule }) => rule))}`);
@@ -41,14 +41,13 @@ function reach(policy: Policy, listener: Listener): Reach {
 }
 
 /** What the sentence says of this one port, so that sentences with and without ports can be compared. */
-function atListener(rule: RuleSentence, { protocol, port }: Listener): RuleSentence {
+function atListener(rule: RuleSentence, listener: Listener): RuleSentence {
+  const { protocol, port } = listener;
   // No sentence can name sctp; those that concern it have no ports.
   if (protocol === 'sctp') return rule;
-  return {
-    ...rule,
-    protocol,
-    to: { address: { kind: 'any' }, ports: intervalSet([{ first: port, last: port }]) },
-  };
+  // Where it names one of the addresses that the listener has, it stays a rule about that address.
+  const address = coversAddress(rule, listener) ? ({ kind: 'any' } as const) : rule.to.address;
+  return { ...rule, protocol, to: { address, ports: intervalSet([{ first: port, last: port }]) } };
 }
 
 function fromText(rule: RuleSentence, but: readonly RuleSentence[]): string {
@@ -65,12 +64,29 @@ function placeText(rule: RuleSentence): string {
   const from = anywhere
     ? 'anywhere'
     : sideText({ ...rule, protocol: 'any', interface: undefined }, 'from', 'ipv4');
-  return `${from}${rule.interface === undefined ? '' : ` on ${rule.interface}`}`;
+  const to =
+    rule.to.address.kind === 'any'
+      ? ''
+      : ` to ${sideText({ ...rule, protocol: 'any', to: { ...rule.to, ports: undefined }, interface: undefined }, 'to', 'ipv4')}`;
+  return `${from}${rule.interface === undefined ? '' : ` on ${rule.interface}`}${to}`;
 }
 
 /** Decides for every source: what comes after it says nothing about this port. */
-function isTotal(rule: RuleSentence): boolean {
-  return rule.from.address.kind === 'any' && rule.from.ports === undefined && rule.interface === undefined;
+function isTotal(rule: RuleSentence, listener: Listener): boolean {
+  const everySource =
+    rule.from.address.kind === 'any' && rule.from.ports === undefined && rule.interface === undefined;
+  return everySource && coversAddress(rule, listener);
+}
+
+/** Whether the rule is about every address at which the listener can be dialled. */
+function coversAddress({ to }: RuleSentence, { address }: Listener): boolean {
+  if (to.address.kind === 'any') return true;
+  if (to.address.kind !== 'prefix' || to.address.prefix.family !== address.family) return false;
+  const { first, last } = prefixInterval(to.address.prefix);
+  // All addresses of the family are dialled at a listener on 0.0.0.0 or ::.
+  return address.value === 0n
+    ? to.address.prefix.length === 0
+    : address.value >= first && address.value <= last;
 }
 
 function concerns(rule: RuleSentence, listener: Listener, policy: Policy): boolean {

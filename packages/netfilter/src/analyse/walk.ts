@@ -21,6 +21,8 @@ export interface Packet {
   readonly state: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
   /** What `fib daddr type` answers on the host. */
   readonly destinationType: 'local' | 'broadcast' | 'multicast' | 'anycast' | 'unicast';
+  /** Words of `ct status` that hold for the flow (`dnat`, `snat`, …). */
+  readonly statuses?: ReadonlySet<string>;
   /** Bits of the flow's conntrack label; a walk returns those that the rules set on the way. */
   readonly labels: ReadonlySet<number>;
 }
@@ -172,10 +174,10 @@ function evaluate(statement: Statement, packet: Packet, table: Table): Effect {
   }
 }
 
-/** What stands in the packet: one scalar, several (label bits), or one per part of a concatenation. */
+/** What stands in the packet: one scalar, several bits (labels, statuses), or one per part of a concatenation. */
 type Reading =
   | { readonly kind: 'scalar'; readonly value: string | number | Address }
-  | { readonly kind: 'bits'; readonly bits: ReadonlySet<number> }
+  | { readonly kind: 'bits'; readonly bits: ReadonlySet<number | string> }
   | { readonly kind: 'parts'; readonly parts: readonly Reading[] };
 
 /** undefined: the packet has no such field, and the rule does not match whatever it compares with. */
@@ -188,6 +190,7 @@ function read(expression: Expression, packet: Packet): Reading | undefined | 'un
     case 'ct':
       if (expression.direction !== undefined) return 'unknown';
       if (expression.key === 'state') return { kind: 'scalar', value: packet.state };
+      if (expression.key === 'status') return { kind: 'bits', bits: packet.statuses ?? new Set() };
       return expression.key === 'label' ? { kind: 'bits', bits: packet.labels } : 'unknown';
     case 'fib':
       return expression.result === 'type' && expression.flags.join() === 'daddr'
@@ -267,7 +270,10 @@ function isIn(reading: Reading, right: Value | SetSource, table: Table): boolean
 }
 
 function holds(reading: Reading, value: Value): boolean | 'unknown' {
-  if (reading.kind === 'bits') return value.kind === 'number' ? reading.bits.has(value.value) : 'unknown';
+  if (reading.kind === 'bits') {
+    if (value.kind === 'number') return reading.bits.has(value.value);
+    return value.kind === 'symbol' ? reading.bits.has(value.name) : 'unknown';
+  }
   if (reading.kind === 'parts') {
     if (value.kind !== 'concat' || value.parts.length !== reading.parts.length) return 'unknown';
     const hits = reading.parts.map((part, i) => holds(part, value.parts[i]!));

@@ -183,6 +183,8 @@ function named(left: Expression, value: Value): Value {
 }
 
 function readRight(json: Json): Value | SetSource {
+  // Alternatives without braces: `ct state established,related`.
+  if (Array.isArray(json)) return { kind: 'elements', elements: json.map(readValue) };
   if (typeof json === 'string' && json.startsWith('@')) return { kind: 'named', name: json.slice(1) };
   if (isObject(json) && json['set'] !== undefined) {
     return { kind: 'elements', elements: list(json['set']).map(readValue) };
