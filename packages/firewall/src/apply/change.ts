@@ -36,13 +36,19 @@ export type ChangeResult =
       readonly kind: 'done';
       readonly plan: Plan;
       /** Set while the change waits for its confirmation. */
-      readonly pending: { readonly seconds: number } | undefined;
+      readonly pending: Waiting | undefined;
       readonly notes: readonly string[];
     }
   | { readonly kind: 'planned'; readonly plan: Plan }
   | PlanFailure
   | { readonly kind: 'busy'; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string };
+
+/** A change that waits for its confirmation. `fresh`: this command made it wait; else it joined. */
+export interface Waiting {
+  readonly seconds: number;
+  readonly fresh: boolean;
+}
 
 /** How long a command waits for another one to finish. */
 const LOCK_WAIT_MS = 60_000;
@@ -70,7 +76,7 @@ async function carryOut(
   makeFolders(paths);
   const { text } = plan.file;
   const { table } = plan;
-  const done = (pending: { seconds: number } | undefined, notes: readonly string[]): ChangeResult => ({
+  const done = (pending: Waiting | undefined, notes: readonly string[]): ChangeResult => ({
     kind: 'done',
     plan,
     pending,
@@ -136,8 +142,9 @@ async function carryOut(
   if (pending !== undefined) {
     if (waits) await countConnections(paths, pending);
     const seconds = secondsUntil(pending.deadline);
-    if (!waits) notes.push(`joins a change that waits for its confirmation (${seconds} s left)`);
-    return done({ seconds }, notes);
+    if (!waits && plan.change !== undefined)
+      notes.push('this joins the change that waits: unconfirmed, both go back');
+    return done({ seconds, fresh: waits }, notes);
   }
   return done(undefined, [...notes, ...(plan.activates ? await enableBoot(paths) : [])]);
 }

@@ -1,38 +1,26 @@
 // Would the new rules still let the people in who administer this machine now?
-import { formatAddress, type Packet, type Table, type Walk, walkHook } from '@moat/netfilter';
+import { type Packet, type Table, type Walk, walkHook } from '@moat/netfilter';
 import type { AdminConnection } from '../kernel/admin-connections.ts';
 
-/** A connection that could be opened again under the old rules and could not under the new ones. */
-export interface Lockout {
-  readonly connection: AdminConnection;
-  /** A sentence that would let it in from where it comes now. */
-  readonly sentence: string;
-  /** The shorter one, which lets everybody reach that port. */
-  readonly openSentence: string;
-}
-
 /**
- * Plays for each connection the first packet of a new one like it. Connections that the old rules (`current`;
- * undefined: no firewall) certainly refuse already are not held against the new ones.
+ * The connections that could be opened again under the old rules and could not under the new ones: for each, the
+ * first packet of a new one like it is played. Those that the old rules (`current`; undefined: no firewall) certainly
+ * refuse already are not held against the new ones.
  */
 export function findLockouts(
   wanted: Table,
   current: Table | undefined,
   connections: readonly AdminConnection[],
-): Lockout[] {
-  return connections.flatMap((connection): Lockout[] => {
-    if (connection.loopback || verdictsFor(wanted, connection).every((verdict) => verdict === 'accept'))
-      return [];
-    if (current !== undefined && verdictsFor(current, connection).every(refuses)) return [];
-    const { remote, dialled } = connection;
-    return [
-      {
-        connection,
-        sentence: `allow from ${formatAddress(remote.address)} to any port ${dialled.port} proto tcp`,
-        openSentence: `allow ${dialled.port}/tcp`,
-      },
-    ];
+): AdminConnection[] {
+  return connections.filter((connection) => {
+    if (connection.loopback || isLetIn(wanted, connection)) return false;
+    return current === undefined || !verdictsFor(current, connection).every(refuses);
   });
+}
+
+/** Whether a new connection like it would be let in, on every interface on which it may arrive. */
+export function isLetIn(table: Table, connection: AdminConnection): boolean {
+  return verdictsFor(table, connection).every((verdict) => verdict === 'accept');
 }
 
 function refuses(verdict: Walk['verdict']): boolean {

@@ -7,15 +7,16 @@ import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
+import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
 import { narrows } from '../policy/narrow.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
+import { adviceFor } from './advice.ts';
 import { containerLinks } from './container-links.ts';
 import { listTable } from './listed.ts';
-import { findLockouts, type Lockout } from './lockout.ts';
+import { findLockouts } from './lockout.ts';
 
 /** Something to tell although the change is made. */
 export interface Remark {
@@ -62,16 +63,29 @@ export interface Plan {
   /** Connections of admins that exist now, as far as the change could concern them. */
   readonly connections: readonly AdminConnection[];
   /** Those of them that the new rules would not let in again; not empty only where that was allowed. */
-  readonly lockouts: readonly Lockout[];
+  readonly lockouts: readonly AdminConnection[];
 }
 
 export type PlanFailure =
   | { readonly kind: 'policy'; readonly problems: readonly Problem[]; readonly source: Source }
-  | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] };
+  | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
+  /** The policy file is gone although there was one. */
+  | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
+
+/** An admin's connection that could not be made again, and what to say first (see `adviceFor`). */
+export interface Lockout {
+  readonly connection: AdminConnection;
+  readonly advice: readonly string[];
+}
 
 /** Reads and computes only. Rejects when the machine cannot be read. */
 export async function planChange(paths: Paths, request: ChangeRequest): Promise<Plan | PlanFailure> {
   const oldText = readPolicyText(paths);
+  const appliedText = readAppliedPolicy(paths);
+  // A file that has vanished is an accident, and not a policy without rules.
+  if (oldText === undefined && appliedText !== undefined) {
+    return { kind: 'no policy', file: paths.policy, lastApplied: appliedPolicyFile(paths) };
+  }
   const parse = parser(request.services);
   const before = parse(oldText ?? emptyPolicyText());
   const source = { name: paths.policy, text: oldText ?? '' };
@@ -96,7 +110,6 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const links = await containerLinks(await readDocker());
   const table = compileTable(file.policy, links);
   const change = renderChange(table, current);
-  const appliedText = readAppliedPolicy(paths);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
     file.policy,
@@ -109,7 +122,19 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const concerns = change !== undefined || narrowing.length > 0;
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
-  if (lockouts.length > 0 && !request.allowLockout) return { kind: 'lockout', lockouts };
+  if (lockouts.length > 0 && !request.allowLockout) {
+    const rulesAfter = (text: string): Table | undefined => {
+      const first = parse(text);
+      const then = first.ok ? (request.edit?.(first.file) ?? { ok: true as const, text }) : undefined;
+      const result = then?.ok ? parse(then.text) : undefined;
+      return result?.ok ? compileTable(result.file.policy, links) : undefined;
+    };
+    const advised = lockouts.map((connection) => ({
+      connection,
+      advice: adviceFor(connection, before.file, rulesAfter),
+    }));
+    return { kind: 'lockout', lockouts: advised };
+  }
   const notes = current === undefined ? dockerNotes() : [];
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');

@@ -75,9 +75,12 @@ go_back() {
   # From here on there is nothing to confirm any more, whatever becomes of the files.
   rm -f "$pending/token" "$applied"
   # What the admin wrote is not thrown away with the rules.
-  if [ -f "$policy" ] && ! cmp -s "$policy" "$pending/policy"; then cp "$policy" "$policy.not-confirmed"; fi
+  kept=
+  if [ -f "$policy" ] && ! cmp -s "$policy" "$pending/policy"; then
+    cp "$policy" "$policy.not-confirmed" && kept="; what the policy file said is $policy.not-confirmed"
+  fi
   if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied"; then
-    say 'a change was not confirmed; the rules and the policy from before it are in force again'
+    say "a change was not confirmed; the rules and the policy from before it are in force again$kept"
     rm -rf "$pending"
   else
     say "a change was not confirmed; the rules from before it are in force again, but the policy file could not be put back: it is $pending/policy"

@@ -1,8 +1,8 @@
 // How a change is told: what happened, what to do next, what to watch out for.
 import { formatAddress } from '@moat/netfilter';
+import { connectionText } from '../apply/advice.ts';
 import type { ChangeResult } from '../apply/change.ts';
-import type { Lockout } from '../apply/lockout.ts';
-import type { Plan } from '../apply/plan.ts';
+import type { Lockout, Plan } from '../apply/plan.ts';
 import { formatProblems } from '../policy/problem.ts';
 import { ExitCode } from './exit-code.ts';
 import { type Answer, colour, failure } from './say.ts';
@@ -26,6 +26,12 @@ export function changeAnswer(
       };
     case 'lockout':
       return lockoutAnswer(result.lockouts);
+    case 'no policy': {
+      const message =
+        `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
+        `What was applied last is ${result.lastApplied}: copy it back, or begin anew with \`moat reset\``;
+      return failure(ExitCode.mistake, 'no-policy', message);
+    }
     case 'planned':
       return plannedAnswer(result.plan, headline(result.plan), preview);
     case 'done':
@@ -46,7 +52,9 @@ function doneAnswer(
     plan.table === undefined ? `${headline}; moat is not active (moat enable)` : headline,
   ];
   lines.push(...sessionLines(plan));
-  if (pending !== undefined) {
+  if (pending !== undefined && !pending.fresh) {
+    lines.push(`A change still waits for \`moat confirm\` from a new connection; ${pending.seconds} s left.`);
+  } else if (pending !== undefined) {
     lines.push(
       `Applied. Open a new connection and run \`moat confirm\` within ${pending.seconds} s, or everything goes back.`,
     );
@@ -79,7 +87,7 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
   return {
     code: ExitCode.done,
     text: [
-      `Nothing is changed (--dry-run). ${headline}`,
+      `Nothing is changed (--dry-run). This would be said: ${headline}`,
       ...preview,
       ...rules,
       ...remarks(plan, plan.notes),
@@ -90,7 +98,7 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
 
 /** What was found out about the connections of admins, the own one first of all. */
 function sessionLines({ connections, lockouts }: Plan): string[] {
-  const out = new Set(lockouts.map(({ connection }) => connection));
+  const out = new Set(lockouts);
   const own = connections.filter(({ ours, loopback }) => ours && !loopback);
   return own.map((connection) => {
     const from = formatAddress(connection.remote.address);
@@ -101,7 +109,11 @@ function sessionLines({ connections, lockouts }: Plan): string[] {
 }
 
 function remarks(plan: Plan, notes: readonly string[]): string[] {
+  const open = plan.table !== undefined && plan.file.policy.defaults.incoming === 'allow';
   return [
+    ...(open
+      ? [`${colour.warning('WARNING')} default allow incoming: what no rule refuses is open to everybody`]
+      : []),
     ...plan.warnings.map(({ message, hint }) =>
       [`${colour.warning('WARNING')} ${message}`, ...(hint === undefined ? [] : [`        ${hint}`])].join(
         '\n',
@@ -121,12 +133,16 @@ function planJson(plan: Plan): object {
 }
 
 function lockoutAnswer(lockouts: readonly Lockout[]): Answer {
-  const lines = lockouts.flatMap(({ connection, sentence, openSentence }) => [
-    `  ${connection.command} on port ${connection.dialled.port}, from ${formatAddress(connection.remote.address)}` +
-      `${connection.ours ? ' (your own session)' : ''}`,
-    `    moat ${sentence}`,
-    `    or, from anywhere: moat ${openSentence}`,
-  ]);
+  const lines = lockouts.flatMap(({ connection, advice: [first, open] }) => {
+    const who = `  ${connectionText(connection)}${connection.ours ? ' (your own session)' : ''}`;
+    if (first === undefined) {
+      return [
+        who,
+        '    the rule that lets it in must stand before this one: `moat insert N …` puts this one behind it',
+      ];
+    }
+    return [who, `    moat ${first}`, ...(open === undefined ? [] : [`    or, from anywhere: moat ${open}`])];
+  });
   const message = [
     'this would lock out who administers this machine now; nothing was changed.',
     'These connections could not be made again. First say:',
@@ -134,12 +150,12 @@ function lockoutAnswer(lockouts: readonly Lockout[]): Answer {
     'or go on all the same with --allow-lockout',
   ].join('\n');
   return failure(ExitCode.refused, 'lockout', message, {
-    lockouts: lockouts.map(({ connection, sentence }) => ({
+    lockouts: lockouts.map(({ connection, advice }) => ({
       command: connection.command,
       port: connection.dialled.port,
       from: formatAddress(connection.remote.address),
       ours: connection.ours,
-      sentence,
+      sentence: advice[0] ?? null,
     })),
   });
 }

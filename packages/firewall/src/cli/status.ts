@@ -3,13 +3,14 @@ import { formatAddress } from '@moat/netfilter';
 import { isBootUnitThere } from '../apply/boot.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
-import { readListeners } from '../kernel/listeners.ts';
+import { type Answering, readListeners } from '../kernel/listeners.ts';
 import {
   readAppliedPolicy,
   readBootRules,
   readPending,
   readPolicyText,
   secondsUntil,
+  wayBackSinceChange,
 } from '../kernel/state.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
@@ -55,6 +56,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   }
   if (docker?.kind === 'unreadable')
     notes.push(`Docker could not be asked for its containers: ${docker.reason}`);
+  const back = pending === undefined ? wayBackSinceChange(paths) : undefined;
+  if (back !== undefined) notes.push(`a change went back by itself: ${back}`);
   const secondsLeft = pending === undefined ? undefined : secondsUntil(pending.deadline);
   if (secondsLeft !== undefined) {
     notes.push(`a change waits for \`moat confirm\` from a new connection; ${secondsLeft} s left`);
@@ -74,6 +77,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     enabledAtBoot: atBoot && isBootUnitThere(paths),
     drifted,
     edited,
+    wentBack: back ?? null,
     defaults: policy.defaults,
     logging: policy.logging,
     confirmWithin: secondsLeft ?? null,
@@ -107,11 +111,17 @@ function settings({ defaults, logging }: Policy): string[] {
   ];
 }
 
+/** Who lets packets through to it where moat does not. */
+const OPENERS: Readonly<Partial<Record<Answering['kind'], string>>> = {
+  container: 'docker',
+  forward: 'a NAT rule',
+};
+
 function openTable(reaches: readonly Reach[], active: boolean): string[] {
   if (reaches.length === 0) return ['', 'Nothing that listens can be reached from outside.'];
   const rows = new Map<string, { cells: string[]; families: Set<string> }>();
   for (const { listener, sources, rules } of reaches) {
-    const opener = listener.what.kind === 'container' ? 'docker' : 'no firewall';
+    const opener = OPENERS[listener.what.kind] ?? 'no firewall';
     const by = active ? rules.map((rule) => (rule === 0 ? 'default' : `rule ${rule}`)).join(', ') : opener;
     const cells = [
       sources.join(', '),

@@ -39,7 +39,9 @@ function join(processes: readonly FakeProcess[], sockets: readonly FakeSocket[],
         ? `${what.name} ${what.pid} ${what.unit ?? '-'}`
         : what.kind === 'container'
           ? `container ${what.name}:${what.containerPort}`
-          : `unknown ${what.uid}`;
+          : what.kind === 'forward'
+            ? `forward ${what.to}`
+            : `unknown ${what.uid}`;
     return `${protocol} ${formatAddress(address)} ${port} ${who}`;
   });
 }

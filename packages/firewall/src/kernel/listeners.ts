@@ -2,6 +2,7 @@
 import type { Address, IpFamily } from '@moat/netfilter';
 import type { Container, Docker, PublishedPort } from './docker.ts';
 import { readDocker } from './docker.ts';
+import { type Forward, readForwards } from './forwards.ts';
 import type { Process, SocketOwners } from './processes.ts';
 import { socketOwners } from './processes.ts';
 import { type OpenSocket, readSockets, type Socket } from './sockets.ts';
@@ -15,6 +16,8 @@ export type Answering =
       readonly unit: string | undefined;
     }
   | { readonly kind: 'container'; readonly name: string; readonly containerPort: number }
+  /** Somebody's DNAT rule sends it there; which container or machine that is, no engine has told. */
+  | { readonly kind: 'forward'; readonly to: string }
   /** The kernel itself (NFS, WireGuard), or a process that may not be looked at. */
   | { readonly kind: 'unknown'; readonly uid: number };
 
@@ -35,10 +38,10 @@ export interface Listeners {
 
 /** Reads sockets, processes and the engine, and joins them. `docker` is what the engine said, for other uses. */
 export async function readListeners(): Promise<Listeners & { readonly docker: Docker | undefined }> {
-  const docker = await readDocker();
+  const [docker, forwards] = await Promise.all([readDocker(), readForwards()]);
   const sockets = readSockets();
   const owned = socketOwners(new Set(sockets.map((socket) => socket.inode)));
-  return { listeners: joinListeners(sockets, owned, docker), complete: owned.complete, docker };
+  return { listeners: joinListeners(sockets, owned, docker, forwards), complete: owned.complete, docker };
 }
 
 /**
@@ -51,6 +54,7 @@ export function joinListeners(
   sockets: readonly Socket[],
   owned: SocketOwners,
   docker: Docker | undefined,
+  forwards: readonly Forward[] = [],
 ): Listener[] {
   const containers = docker?.kind === 'engine' ? docker.containers : [];
   const listeners = new Map<string, Listener>();
@@ -64,6 +68,9 @@ export function joinListeners(
       const what = { kind: 'container', name: nameOf(container), containerPort } as const;
       add({ protocol, family: hostAddress.family, address: hostAddress, port: hostPort, what });
     }
+  }
+  for (const { protocol, family, address, port, to } of forwards) {
+    add({ protocol, family, address, port, what: { kind: 'forward', to } });
   }
   for (const socket of sockets) {
     if (socket.kind !== 'open') continue;

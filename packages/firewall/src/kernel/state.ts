@@ -5,7 +5,7 @@
 //   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/backups/         policies that `reset` put aside
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type StagedFile, stageFile, writeFileAtomic } from './atomic-write.ts';
@@ -164,6 +164,15 @@ function changeText({ token: _token, ...rest }: Pending): string {
 /** The last line of the way back's log, if it ever ran. */
 export function lastWayBack(paths: Paths): string | undefined {
   return readIfThere(wayBackLog(paths))?.trimEnd().split('\n').at(-1) || undefined;
+}
+
+/** The same, if nothing has been changed since. */
+export function wayBackSinceChange(paths: Paths): string | undefined {
+  const [applied, log] = [appliedPolicyFile(paths), wayBackLog(paths)].map((path) =>
+    statSync(path, { throwIfNoEntry: false }),
+  );
+  if (log === undefined || (applied !== undefined && applied.mtimeMs > log.mtimeMs)) return undefined;
+  return lastWayBack(paths);
 }
 
 /** Keeps a copy of a policy and tells its path; two in one second get different names. */

@@ -156,7 +156,11 @@ function notFound(file: PolicyFile, rule: RuleSentence, where: Span): Problem {
   const match = matchOf(rule, file.policy.groups);
   const near = file.policy.rules
     .map((other, index) => ({ other, number: index + 1, same: sameRule(other, rule) }))
-    .filter(({ other, same }) => same || matchesOverlap(matchOf(other, file.policy.groups), match))
+    // A rule of another action is offered only where it is the same rule: what is offered gets deleted.
+    .filter(
+      ({ other, same }) =>
+        same || (other.action === rule.action && matchesOverlap(matchOf(other, file.policy.groups), match)),
+    )
     .sort((a, b) => Number(b.same) - Number(a.same) || a.number - b.number)
     .slice(0, MOST_NEAR)
     .map(({ other, number }) => `${ruleName(other)} as number ${number}`);

@@ -120,6 +120,8 @@ export function answeringText(what: Answering): string {
       return what.name;
     case 'container':
       return `container ${what.name}:${what.containerPort}`;
+    case 'forward':
+      return `forwarded to ${what.to}`;
     case 'unknown':
       return `not known (uid ${what.uid})`;
     default:

@@ -51,9 +51,16 @@ function ruleRow(
     sideText(rule, 'to', family),
     `${rule.action.toUpperCase()} ${direction}`.trimEnd(),
     sideText(rule, 'from', family),
-    rule.direction === 'in' && rule.to.ports !== undefined ? names.join(', ') || '-' : '',
+    answersText(rule, names),
     rule.comment === undefined ? '' : `# ${rule.comment}`,
   ];
+}
+
+/** Only what can be reached answers: a refusal shows nothing. */
+function answersText(rule: RuleSentence, names: readonly string[]): string {
+  const opens = rule.action === 'allow' || rule.action === 'limit';
+  if (!opens || rule.direction === 'out' || rule.to.ports === undefined) return '';
+  return names.join(', ') || '-';
 }
 
 /** What listens behind an incoming rule for ports. */
