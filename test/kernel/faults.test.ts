@@ -77,7 +77,7 @@ async function expectSame(before: State): Promise<void> {
   expect(sameTable(table, tableBefore)).toBe(true);
   expect(isPending()).toBe(false);
   const names = readdirSync(moat.root, { recursive: true }).map(String);
-  expect(names.filter((name) => /\.new$|\.back$|check-/.test(name))).toEqual([]);
+  expect(names.filter((name) => /\.new$|\.back$|check/.test(name))).toEqual([]);
 }
 
 /** A program `nft` that comes before the real one on moat's PATH; `$REAL` in the script is the real one. */

@@ -42,6 +42,9 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const { listeners, docker } = await readListeners();
   const notes: string[] = [];
   if (!active && atBoot) notes.push('moat is enabled, but its rules are not in the kernel: moat reload');
+  if (active && applied === undefined) {
+    notes.push('the last change was interrupted; to put the policy file in force: moat reload');
+  }
   const edited = applied !== undefined && applied !== (readPolicyText(paths) ?? '');
   if (edited) {
     const mistakes = written.ok ? '' : ', has mistakes';

@@ -47,11 +47,11 @@ export async function nftApply(text: string, { paths, lock }: NftOptions): Promi
   return result(await run('nft', ['-f', paths.sent], { inherits }), paths.sent);
 }
 
-/** What `nftApply` would say, by `nft -c`: the kernel checks the transaction and drops it. */
+/** What `nftApply` would say, by `nft -c`: the kernel checks the transaction and drops it. Hold the lock. */
 export async function nftCheck(text: string, { paths }: NftOptions): Promise<NftResult> {
   makeFolder(paths.run);
-  // Checks run without the lock, so each process has a file of its own.
-  const file = join(paths.run, `check-${process.pid}.nft`);
+  // Always the same name, so that what a killed command left here does not pile up.
+  const file = join(paths.run, 'check.nft');
   try {
     writeFileAtomic(file, text);
     return result(await run('nft', ['-c', '-f', file]), file);
