@@ -60,7 +60,7 @@ const policy = (): string => readFileSync(moat.policy, 'utf8');
 const isLoaded = async (): Promise<boolean> => (await loadedTable(network.server)) !== undefined;
 const inForce = async (text: string): Promise<boolean> =>
   sameTable(await loadedTable(network.server), tableOf(text));
-const isPending = (): boolean => existsSync(join(moat.root, 'var/lib/moat/pending/token'));
+const isPending = (): boolean => existsSync(join(moat.root, 'var/lib/moat/pending'));
 
 const V4 = 'allow from 198.51.100.4 to any port 22 proto tcp';
 const V6 = 'allow from 2001:db8:4::4 to any port 22 proto tcp';
