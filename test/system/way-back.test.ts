@@ -122,8 +122,8 @@ test('an enable that nobody confirmed before a reboot is gone after it, and cann
   expect(await database()).toEqual(OPEN);
   expect(await moat('status', '--json')).toMatch(/"confirmWithin": ?null/);
   expect(await debian.command(network.outside, 'moat confirm')).toMatchObject({
-    code: 0,
-    stdout: expect.stringMatching(/^Nothing waits for a confirmation\n.*was not confirmed/),
+    code: 3,
+    stderr: expect.stringMatching(/nothing waits for a confirmation\n.*was not confirmed/),
   });
   expect(await file('/etc/moat/policy')).toBe(policy);
   expect(await debian.output('nft', ['list', 'ruleset'])).toBe('');
