@@ -136,9 +136,28 @@ asRoot('whatever narrows is refused: a deny before, a delete, a default, another
     ...['insert 1 deny from any', 'prepend reject from 198.51.100.4 to any port 22 proto tcp', 'deny 22'],
     ...['prepend deny in on eth0', 'prepend deny from 0.0.0.0/0 to any port 1:1000 proto tcp'],
   ];
-  for (const words of narrowing) expectRefusal(await say(session, words), V4);
-  expect(policy()).toBe(before);
-  expect(await inForce(before)).toBe(true);
+  let advised = 0;
+  for (const words of narrowing) {
+    const refused = await say(session, words);
+    expect(refused, words).toMatchObject({ code: 3, stdout: '' });
+    expect(policy()).toBe(before);
+    expect(await inForce(before)).toBe(true);
+    const advice = /^ {4}moat ((?:prepend )?allow .*)$/m.exec(refused.stderr)?.[1];
+    if (advice === undefined) {
+      // What is put before everything else no sentence said first can help.
+      expect(words).toMatch(/^(?:insert 1|prepend) /);
+      expect(refused.stderr).toContain('must stand before this one');
+      continue;
+    }
+    // The advice keeps its promise: after it the same change is made, and a new login works.
+    expect((await say(session, `${advice} --confirm 0`)).code, advice).toBe(0);
+    expect((await say(session, `${words} --confirm 0`)).code, words).toBe(0);
+    await login();
+    advised++;
+    writeFileSync(moat.policy, before);
+    expect((await say(session, 'reload --confirm 0')).code).toBe(0);
+  }
+  expect(advised).toBe(3);
   await say(session, 'default allow incoming --confirm 0');
   expect((await say(session, 'delete allow 22 --confirm 0')).code).toBe(0);
   for (const words of ['default deny incoming', 'default reject incoming', 'deny 22'])
@@ -254,7 +273,7 @@ test('a second change joins the first: everything goes back together, and not be
   await moat.ok('delete', 'allow', '80', '--confirm', '4');
   await pause(1500);
   // What opens something waits with it.
-  expect(await moat.ok('allow', '8080/tcp')).toContain('joins a change');
+  expect(await moat.ok('allow', '8080/tcp')).toContain('joins the change');
   await moat.ok('delete', 'allow', '81', '--confirm', '7');
   const second = performance.now();
   const after = policy();

@@ -39,9 +39,9 @@ export function secondsSinceBoot(): number {
   return uptime();
 }
 
-/** Whole seconds, never below 0. */
+/** Whole seconds, the begun one included, never below 0. */
 export function secondsUntil(deadline: number): number {
-  return Math.max(0, Math.round(deadline - secondsSinceBoot()));
+  return Math.max(0, Math.ceil(deadline - secondsSinceBoot()));
 }
 
 function at(paths: Paths, ...names: readonly string[]): string {
