@@ -21,6 +21,7 @@ const PACKAGES = {
     'systemd-container': 'systemd-nspawn',
     procps: 'sysctl',
   },
+  bench: { ...START, iptables: 'iptables', conntrack: 'conntrack', ufw: 'ufw', 'build-essential': 'cc' },
 };
 
 /** What an installation would switch on for the next boot. */
@@ -51,7 +52,7 @@ const has = (command) =>
 
 /**
  * The packages whose commands are not on this machine.
- * @param {'start' | 'test'} purpose
+ * @param {'start' | 'test' | 'bench'} purpose
  * @returns {string[]}
  */
 export function missingPackages(purpose) {
@@ -66,7 +67,7 @@ export function missingPackages(purpose) {
 /**
  * Installs what is missing where this is possible: as root on Debian or Ubuntu. Says first what it is going to do.
  * No daemon is started, and none that was not there before is left switched on for the next boot.
- * @param {'start' | 'test'} purpose
+ * @param {'start' | 'test' | 'bench'} purpose
  * @returns {string[]} the packages that are still missing
  */
 export function ensurePackages(purpose) {
