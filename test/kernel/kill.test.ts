@@ -1,5 +1,5 @@
 // moat killed at any moment leaves the old state or the new one, and the next command works.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Table } from '@moat/netfilter';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -39,11 +39,22 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-/** Kills the command `afterMs` from its start, half the time with the programs that it has started. */
-async function runAndKill(words: readonly string[], afterMs: number): Promise<{ killed: boolean }> {
+/** When to kill: so long after the start, or after the moment when the rules are handed to nft. */
+interface Moment {
+  readonly after: 'start' | 'rules';
+  readonly ms: number;
+}
+
+/** Kills the command then, half the time with the programs that it has started. */
+async function runAndKill(words: readonly string[], moment: Moment): Promise<{ killed: boolean }> {
+  const sent = lastSent();
   const child = network.server.spawn(process.execPath, [MOAT_PROGRAM, ...words], { env: moat.env });
   const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()));
-  await Promise.race([ended, pause(afterMs)]);
+  const due = async (): Promise<void> => {
+    while (moment.after === 'rules' && lastSent() === sent && child.exitCode === null) await pause(1);
+    await pause(moment.ms);
+  };
+  await Promise.race([ended, due()]);
   if (child.exitCode !== null) return { killed: false };
   // A stopped process starts no more children.
   process.kill(child.pid!, 'SIGSTOP');
@@ -54,6 +65,10 @@ async function runAndKill(words: readonly string[], afterMs: number): Promise<{ 
   // What the dead command had started comes to its end by itself.
   await eventually(5000, async () => children.every((pid) => commandLine(pid) === ''));
   return { killed: true };
+}
+
+function lastSent(): number | undefined {
+  return statSync(join(moat.root, 'run/moat/sent.nft'), { throwIfNoEntry: false })?.ino;
 }
 
 function tryKill(pid: number): void {
@@ -121,13 +136,17 @@ test('200 kills, spread over the whole run time', { timeout: 900_000 }, async ()
     const old: State = { text: policy(), table: oldTable };
     const newText = change.after(old.text);
     const newTable = tableOf(newText);
-    // The first fifth of the time Node starts.
-    const afterMs = (0.2 + ((round * 37) % 85) * 0.01) * runTime;
-    const { killed } = await runAndKill(change.words.split(' '), afterMs);
+    // Half of them over the whole time but Node's own start, half where the rules and then the files change.
+    const share = (round * 0.37) % 1;
+    const moment: Moment =
+      round % 2 === 0
+        ? { after: 'start', ms: (0.2 + share * 0.8) * runTime }
+        : { after: 'rules', ms: share * 0.25 * runTime };
+    const { killed } = await runAndKill(change.words.split(' '), moment);
     if (killed) seen.killed++;
 
     const now = await current();
-    const where = `${change.name}, killed after ${Math.round(afterMs)} ms`;
+    const where = `${change.name}, killed ${Math.round(moment.ms)} ms after ${moment.after}`;
     expect([old.text, newText], where).toContain(now.text);
     const isOld = sameTable(now.table, old.table);
     const isNew = sameTable(now.table, newTable);
@@ -141,7 +160,7 @@ test('200 kills, spread over the whole run time', { timeout: 900_000 }, async ()
     }
     if (isPending()) {
       seen.pending++;
-      if (round % 2 === 0) {
+      if (Math.floor(round / 2) % 2 === 0) {
         // The next command is the way back itself.
         const token = readFileSync(state('pending/token'), 'utf8').trim();
         await network.server.output('sh', [state('pending/back.sh'), token]);
