@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { meta, payload } from '../model/expression.ts';
-import type { Chain, Rule, Statement, Table, Verdict } from '../model/ruleset.ts';
+import type { Chain, Rule, Table } from '../model/ruleset.ts';
+import type { Statement } from '../model/statement.ts';
 import { number, symbol } from '../model/value.ts';
+import type { Verdict } from '../model/verdict.ts';
 import { parseAddress } from '../net/address.ts';
 import { type Packet, walkHook } from './walk.ts';
 
