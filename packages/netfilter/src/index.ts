@@ -1,6 +1,7 @@
 // What the package offers to strangers.
 
 export * from './analyse/walk.ts';
+export * from './model/certainty.ts';
 export * from './model/expression.ts';
 export * from './model/extension.ts';
 export * from './model/ipset.ts';
@@ -15,7 +16,9 @@ export * from './model/verdict.ts';
 export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
+export * from './read/iptables-save.ts';
 export * from './read/nft-json.ts';
+export * from './read/recognise.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';
