@@ -1,6 +1,7 @@
 // ipset's sets, which iptables rules ask for by name, and the questions.
 import type { IpFamily } from '../net/address.ts';
-import type { Value } from './value.ts';
+import { type Expression, meta, payload } from './expression.ts';
+import { number, type Value } from './value.ts';
 
 /**
  * One entry, a value for each dimension of the set's type: addresses, prefixes and ranges of addresses;
@@ -49,4 +50,48 @@ export interface IpsetChange {
   /** An entry that is there already starts its time again. */
   readonly exist: boolean;
   readonly timeout?: number;
+}
+
+/**
+ * What a packet of `family` is looked up by, an expression for each dimension of the set; those of `port` are
+ * `PROTOCOL . PORT`, or the port alone in a bitmap. undefined: fewer directions than dimensions, a dimension that is
+ * not known, or a list, where each member set is asked in turn.
+ */
+export function ipsetKey(
+  set: Ipset,
+  directions: readonly ('src' | 'dst')[],
+  family: 'ip' | 'ip6',
+): readonly Expression[] | undefined {
+  const key = set.dimensions.map((dimension, i) => {
+    const direction = directions[i];
+    return direction === undefined ? undefined : keyPart(set, dimension, direction, family);
+  });
+  return key.every((part) => part !== undefined) ? key : undefined;
+}
+
+function keyPart(
+  set: Ipset,
+  dimension: string,
+  direction: 'src' | 'dst',
+  family: 'ip' | 'ip6',
+): Expression | undefined {
+  switch (dimension) {
+    case 'ip':
+    case 'net':
+      return payload(family, direction === 'src' ? 'saddr' : 'daddr');
+    case 'port': {
+      const port = payload('th', direction === 'src' ? 'sport' : 'dport');
+      return set.method === 'bitmap' ? port : { kind: 'concat', parts: [meta('l4proto'), port] };
+    }
+    case 'mac':
+      return payload('ether', direction === 'src' ? 'saddr' : 'daddr');
+    case 'iface':
+      return meta(direction === 'src' ? 'iifname' : 'oifname');
+    case 'mark':
+      return set.markMask === undefined
+        ? meta('mark')
+        : { kind: 'mask', of: meta('mark'), mask: number(set.markMask) };
+    default:
+      return undefined;
+  }
 }

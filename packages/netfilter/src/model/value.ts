@@ -7,7 +7,7 @@ import type { Prefix } from '../net/prefix.ts';
  * `echo-request`) or an interface name, where a trailing `*` stands for any ending. `flags` are several bits
  * at once: `== flags` compares all bits, `in flags` asks for any of them, `! flags` for none of them. `boolean`
  * asks whether something is there: an option, a header, a route. `bytes` is a number too wide for a double,
- * its bits in hexadecimal.
+ * its bits in hexadecimal. A range whose first is above its last holds nothing.
  */
 export type Value =
   | { readonly kind: 'number'; readonly value: number }

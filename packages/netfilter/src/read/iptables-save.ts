@@ -50,6 +50,8 @@ function baseOf(table: string, chain: string, policy: 'accept' | 'drop'): BaseCh
   return { type: table === 'mangle' && hook === 'output' ? 'route' : 'filter', hook, priority, policy };
 }
 
+const HEADER = /^#.*\b(iptables|ip6tables|xtables)(?:-(nft|legacy))?-save v\S+(?: \((nf_tables|legacy)\))?/;
+
 interface DraftRule {
   readonly line: number;
   readonly text: string;
@@ -82,12 +84,12 @@ export function readIptablesSave(text: string, options: IptablesOptions = {}): I
     const problem = (message: string): void => {
       problems.push({ line: index + 1, text: content, message });
     };
-    const header = /^#.*\b(ip6?tables)(?:-(nft|legacy))?-save v(\S+)(?: \((nf_tables|legacy)\))?/.exec(
-      content,
-    );
+    const header = HEADER.exec(content);
     if (header !== null) {
-      if (options.family === undefined) family = header[1] === 'ip6tables' ? 'ip6' : 'ip';
-      if (options.source === undefined) source = sourceOf(header[2] ?? header[4], header[3] ?? '');
+      const [, program = '', suffix, backend] = header;
+      if (options.family === undefined && program !== 'xtables')
+        family = program === 'iptables' ? 'ip' : 'ip6';
+      if (options.source === undefined) source = sourceOf(program, suffix ?? backend);
     } else if (content === '' || content.startsWith('#')) {
       const refused = /Table [`']([^']*)' is incompatible/.exec(content);
       if (refused !== null) problem(`the table ${refused[1]} has rules that iptables-save cannot print`);
@@ -104,11 +106,10 @@ export function readIptablesSave(text: string, options: IptablesOptions = {}): I
   return { ruleset: { tables: tables.map((each) => finish(each, parts)) }, problems, parts };
 }
 
-/** Before 1.8 there was one backend. */
-function sourceOf(backend: string | undefined, version: string): Source {
-  if (backend === 'nf_tables' || backend === 'nft') return 'iptables-nft';
-  if (backend === 'legacy') return 'iptables-legacy';
-  return /^(?:0|1\.[0-7])\b/.test(version) ? 'iptables-legacy' : 'iptables';
+/** The programs of the nf_tables backend say so, at first by their own name; those of the old one say nothing. */
+function sourceOf(program: string, backend: string | undefined): Source {
+  const nft = program.startsWith('xtables') || backend === 'nf_tables' || backend === 'nft';
+  return nft ? 'iptables-nft' : 'iptables-legacy';
 }
 
 /** false: the line is neither a chain nor a rule. */

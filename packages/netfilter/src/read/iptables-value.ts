@@ -57,7 +57,8 @@ function rangeOf(
   }
   const from = first === '' ? 0 : parse(first);
   const to = last === '' ? most : parse(last);
-  if (from === undefined || to === undefined || from > to) return undefined;
+  // A range that ends before it starts is loaded, and holds nothing.
+  if (from === undefined || to === undefined) return undefined;
   return from === to ? number(from) : { kind: 'range', first: number(from), last: number(to) };
 }
 
