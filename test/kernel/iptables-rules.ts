@@ -1,7 +1,7 @@
 // Rules with every extension of iptables that real rulesets use, as iptables-restore takes them.
 
 /** One rule a line, each in its own words; `{4}` and `{6}` at the start: for that family only. */
-export const FILTER_RULES = `
+const FILTER_RULES = `
 -s 192.0.2.0/24 -d 198.51.100.7/32 -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT {4}
 ! -s 2001:db8::/32 -i eth+ -p tcp -m tcp ! --dport 22 -j ACCEPT {6}
 ! -s 192.0.2.0/24 ! -i eth+ -p udp -m udp ! --sport 1:100 -j DROP {4}
@@ -75,13 +75,13 @@ export const FILTER_RULES = `
 `;
 
 /** `CHAIN RULE` a line. */
-export const OUTPUT_RULES = `
+const OUTPUT_RULES = `
 -m owner --uid-owner 0 -j ACCEPT
 -m owner ! --uid-owner 1000 ! --gid-owner 5 -j DROP
 -o lo -j ACCEPT
 `;
 
-export const NAT_RULES = `
+const NAT_RULES = `
 PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.0.2.9:8080 {4}
 PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination [2001:db8::9]:8080 {6}
 PREROUTING -i br0 -p tcp -j REDIRECT --to-ports 3128
@@ -91,7 +91,7 @@ POSTROUTING -s 192.0.2.0/24 -o eth1 -p udp -j MASQUERADE --to-ports 1024-65535 -
 POSTROUTING -o eth2 -j SNAT --to-source 192.0.2.1-192.0.2.5 --persistent {4}
 `;
 
-export const MANGLE_RULES = `
+const MANGLE_RULES = `
 PREROUTING -j MARK --set-xmark 0x3/0xff
 PREROUTING -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff
 PREROUTING -j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff
@@ -103,7 +103,7 @@ POSTROUTING -j DSCP --set-dscp 0x08
 POSTROUTING -j CLASSIFY --set-class 0001:0002
 `;
 
-export const RAW_RULES = `
+const RAW_RULES = `
 PREROUTING -m rpfilter --invert -j DROP
 PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp
 PREROUTING -i lo -j CT --notrack

@@ -4,6 +4,7 @@ export * from './analyse/walk.ts';
 export * from './model/certainty.ts';
 export * from './model/expression.ts';
 export * from './model/extension.ts';
+export * from './model/inline-set.ts';
 export * from './model/ipset.ts';
 export * from './model/names.ts';
 export * from './model/nat.ts';

@@ -1,7 +1,7 @@
 // The way of one concrete packet through the chains of a table at one hook: which rule decides.
 import type { Expression, Operand } from '../model/expression.ts';
+import type { SetSource } from '../model/inline-set.ts';
 import type { Chain, Hook, Rule, Table } from '../model/ruleset.ts';
-import type { SetSource } from '../model/set.ts';
 import type { Statement } from '../model/statement.ts';
 import type { Value } from '../model/value.ts';
 import type { Verdict } from '../model/verdict.ts';

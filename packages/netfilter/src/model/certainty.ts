@@ -1,8 +1,8 @@
 // How much of a rule is known: what was not understood, and what no reader could know.
 import type { Expression, Operand } from './expression.ts';
 import type { FreeReason } from './extension.ts';
+import type { SetSource } from './inline-set.ts';
 import type { Rule } from './ruleset.ts';
-import type { SetSource } from './set.ts';
 import type { Statement } from './statement.ts';
 import type { Value } from './value.ts';
 

@@ -1,5 +1,5 @@
 // What a rule reads from a packet, its flow and the host: the left side of a match, and what a rule writes.
-import type { DataMap } from './set.ts';
+import type { DataMap } from './inline-set.ts';
 import type { Value } from './value.ts';
 
 /**

@@ -1,32 +1,8 @@
-// Sets and maps: those written inside a rule and those with a name.
+// Sets and maps with a name.
 import type { Expression } from './expression.ts';
+import type { DataEntry, MapEntry } from './inline-set.ts';
 import type { Statement } from './statement.ts';
 import type { Value } from './value.ts';
-import type { Verdict } from './verdict.ts';
-
-/** `elements` in a rule (anonymous), or the name of a set of the table. */
-export type SetSource =
-  | { readonly kind: 'elements'; readonly elements: readonly Value[] }
-  | { readonly kind: 'named'; readonly name: string };
-
-export interface MapEntry {
-  readonly key: Value;
-  readonly verdict: Verdict;
-}
-
-export type VerdictMap =
-  | { readonly kind: 'entries'; readonly entries: readonly MapEntry[] }
-  | { readonly kind: 'named'; readonly name: string };
-
-/** `data` is an address, a number, a name of an object of the table, or a concatenation of such. */
-export interface DataEntry {
-  readonly key: Value;
-  readonly data: Value;
-}
-
-export type DataMap =
-  | { readonly kind: 'entries'; readonly entries: readonly DataEntry[] }
-  | { readonly kind: 'named'; readonly name: string };
 
 /** What named sets and maps have in common. */
 interface Declared {

@@ -1,9 +1,9 @@
 // What a rule is made of: conditions, effects, verdicts, in the order in which the kernel goes through them.
 import type { Expression, Operand } from './expression.ts';
 import type { FreeStatement, XtEffect } from './extension.ts';
+import type { SetSource, VerdictMap } from './inline-set.ts';
 import type { IpsetChange, IpsetMatch } from './ipset.ts';
 import type { Duplicate, Forward, Nat, Tproxy } from './nat.ts';
-import type { SetSource, VerdictMap } from './set.ts';
 import type { Value } from './value.ts';
 import type { Verdict } from './verdict.ts';
 

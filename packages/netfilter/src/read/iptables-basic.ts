@@ -53,16 +53,30 @@ function readAddresses(
   negated: boolean,
 ): readonly Statement[] {
   const operator = negated ? '!=' : '==';
+  if (!text.includes(',')) {
+    const network = parseNetwork(text, family);
+    if (network === undefined) return [match(left, { kind: 'unknown', raw: text }, operator)];
+    if (network.mask !== undefined) {
+      return [match({ kind: 'mask', of: left, mask: network.mask }, network.value, operator)];
+    }
+    return !negated && isAnyAddress(network.value) ? [] : [match(left, network.value, operator)];
+  }
+  // Which iptables refuses with a sign before it.
+  if (negated) return [{ kind: 'unknown', raw: `! ${text}` }];
   const networks = text.split(',').map((each) => parseNetwork(each, family));
   const plain: Value[] = [];
   const branches: Statement[][] = [];
   for (const network of networks) {
-    if (network === undefined) return [match(left, { kind: 'unknown', raw: text }, operator)];
+    if (network === undefined) return [match(left, { kind: 'unknown', raw: text })];
     if (network.mask === undefined) plain.push(network.value);
-    else branches.push([match({ kind: 'mask', of: left, mask: network.mask }, network.value, operator)]);
+    else branches.push([match({ kind: 'mask', of: left, mask: network.mask }, network.value)]);
   }
-  // Any address at all: no condition.
-  if (plain.some((value) => value.kind === 'prefix' && value.prefix.length === 0) && !negated) return [];
-  if (plain.length > 0) branches.push([match(left, oneOf(plain), operator)]);
+  if (plain.some(isAnyAddress)) return [];
+  if (plain.length > 0) branches.push([match(left, oneOf(plain))]);
   return branches.length === 1 ? branches[0]! : [{ kind: 'or', branches }];
+}
+
+/** `0.0.0.0/0` is no condition. */
+function isAnyAddress(value: Value): boolean {
+  return value.kind === 'prefix' && value.prefix.length === 0;
 }

@@ -76,24 +76,20 @@ export function readRuleWords(
   const draft: Draft = { basic: [], instances: [], stray: [], protocol: undefined, jump: undefined };
   for (let i = 0; i < words.length; ) i = readOption(words, i, family, isChain, draft);
   const context: RuleContext = { family, protocol: draft.protocol };
-  const matches = draft.instances.filter(({ kind }) => kind === 'match');
-  const targets = draft.instances.filter(({ kind }) => kind === 'target');
-  const comment = matches
-    .filter(({ name }) => name === 'comment')
-    .flatMap(({ options }) => options[0]?.values[0] ?? [])
-    .join(' ');
-  const jump: RulePart[] =
-    draft.jump === undefined ? [] : [{ kind: 'target', extension: '', statements: [verdict(draft.jump)] }];
-  return {
-    parts: [
-      ...draft.basic,
-      ...matches.map((instance) => understand(instance, context)),
-      ...draft.stray.map((text): RulePart => unknownPart('match', '', text)),
-      ...targets.map((instance) => understand(instance, context)),
-      ...jump,
-    ],
-    ...(comment === '' ? {} : { comment }),
-  };
+  const parts: RulePart[] = draft.basic;
+  const comments: string[] = [];
+  for (const instance of draft.instances) {
+    if (instance.kind === 'match') parts.push(understand(instance, context));
+    if (instance.name === 'comment') comments.push(instance.options[0]?.values[0] ?? '');
+  }
+  for (const text of draft.stray) parts.push(unknownPart('match', '', text));
+  for (const instance of draft.instances) {
+    if (instance.kind === 'target') parts.push(understand(instance, context));
+  }
+  if (draft.jump !== undefined) {
+    parts.push({ kind: 'target', extension: '', statements: [verdict(draft.jump)] });
+  }
+  return comments.length === 0 ? { parts } : { parts, comment: comments.join(' ') };
 }
 
 function unknownPart(kind: RulePart['kind'], extension: string, text: string): RulePart {

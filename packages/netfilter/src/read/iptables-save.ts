@@ -1,5 +1,5 @@
 // What iptables-save and ip6tables-save print → Ruleset.
-import type { Source } from '../model/origin.ts';
+import type { Origin, Source } from '../model/origin.ts';
 import type { BaseChain, Chain, Hook, Rule, Ruleset, Table } from '../model/ruleset.ts';
 import type { Statement } from '../model/statement.ts';
 import { type RulePart, readRuleWords } from './iptables-rule.ts';
@@ -17,8 +17,6 @@ export interface ReadProblem {
 export interface IptablesReading {
   readonly ruleset: Ruleset;
   readonly problems: readonly ReadProblem[];
-  /** The stretches that each rule was read in. */
-  readonly parts: ReadonlyMap<Rule, readonly RulePart[]>;
 }
 
 export interface IptablesOptions {
@@ -55,8 +53,6 @@ const HEADER = /^#.*\b(iptables|ip6tables|xtables)(?:-(nft|legacy))?-save v\S+(?
 interface DraftRule {
   readonly line: number;
   readonly text: string;
-  readonly words: readonly string[];
-  readonly counters: readonly [packets: number, bytes: number] | undefined;
 }
 
 interface DraftTable {
@@ -102,8 +98,15 @@ export function readIptablesSave(text: string, options: IptablesOptions = {}): I
       problem('neither a chain nor a rule');
     }
   }
-  const parts = new Map<Rule, readonly RulePart[]>();
-  return { ruleset: { tables: tables.map((each) => finish(each, parts)) }, problems, parts };
+  return { ruleset: { tables: tables.map(finish) }, problems };
+}
+
+/** The stretches in which a rule of the table was read: conditions of its own, each match, the target. */
+export function partsOf(rule: Rule, table: Table): readonly RulePart[] {
+  const names = new Set(table.chains.map(({ name }) => name));
+  const line = String(rule.origin?.raw ?? '');
+  return readRuleWords(ruleWords(line), table.family === 'ip6' ? 'ip6' : 'ip', (name) => names.has(name))
+    .parts;
 }
 
 /** The programs of the nf_tables backend say so, at first by their own name; those of the old one say nothing. */
@@ -128,24 +131,18 @@ function readLine(table: DraftTable, content: string, line: number): boolean {
     }
     return true;
   }
-  const counted = /^\[(\d+):(\d+)\]\s*/.exec(content);
-  const words = splitWords(counted === null ? content : content.slice(counted[0].length));
-  const [command, chain, ...rest] = words;
-  const counters = counted === null ? undefined : ([Number(counted[1]), Number(counted[2])] as const);
-  const draft = { line, text: content, counters };
+  const [, command, chain, place] = COMMAND.exec(content) ?? [];
+  const draft = { line, text: content };
   if (chain === undefined) return false;
   switch (command) {
     case '-A':
     case '--append':
-      rulesOf(chain).push({ ...draft, words: rest });
+      rulesOf(chain).push(draft);
       return true;
     case '-I':
-    case '--insert': {
-      const place = /^[1-9][0-9]*$/.test(rest[0] ?? '') ? Number(rest[0]) : undefined;
-      const rules = rulesOf(chain);
-      rules.splice((place ?? 1) - 1, 0, { ...draft, words: place === undefined ? rest : rest.slice(1) });
+    case '--insert':
+      rulesOf(chain).splice(isPlace(place) ? Number(place) - 1 : 0, 0, draft);
       return true;
-    }
     case '-N':
     case '--new-chain':
       rulesOf(chain);
@@ -153,55 +150,67 @@ function readLine(table: DraftTable, content: string, line: number): boolean {
     case '-P':
     case '--policy':
       rulesOf(chain);
-      if (rest[0] !== 'ACCEPT' && rest[0] !== 'DROP') return false;
-      table.policies.set(chain, rest[0] === 'DROP' ? 'drop' : 'accept');
+      if (place !== 'ACCEPT' && place !== 'DROP') return false;
+      table.policies.set(chain, place === 'DROP' ? 'drop' : 'accept');
       return true;
     default:
       return false;
   }
 }
 
-function finish(draft: DraftTable, parts: Map<Rule, readonly RulePart[]>): Table {
+/** The counters, the command, the chain, and a word more; the rest of the rule waits until all chains are known. */
+const COMMAND = /^(?:\[\d+:\d+\]\s*)?(-\S+)\s+([^\s"]+)(?:\s+(\S+))?/;
+
+const COUNTERS = /^\[(\d+):(\d+)\]\s*/;
+
+function isPlace(word: string | undefined): boolean {
+  return /^[1-9][0-9]*$/.test(word ?? '');
+}
+
+/** What stands after `-A CHAIN` or `-I CHAIN 3`. */
+function ruleWords(line: string): readonly string[] {
+  const words = splitWords(line.replace(COUNTERS, ''));
+  const inserted = words[0] === '-I' || words[0] === '--insert';
+  return words.slice(inserted && isPlace(words[2]) ? 3 : 2);
+}
+
+function finish(draft: DraftTable): Table {
   const chains: Chain[] = [];
+  const isChain = (name: string): boolean => draft.chains.has(name);
   for (const [name, rules] of draft.chains) {
     const base = baseOf(draft.name, name, draft.policies.get(name) ?? 'accept');
-    const chain = { name, rules: rules.map((rule) => readRule(draft, name, rule, parts)) };
+    const chain = { name, rules: rules.map((rule) => readRule(draft, name, rule, isChain)) };
     chains.push(base === undefined ? chain : { ...chain, base });
   }
   return { family: draft.family, name: draft.name, sets: [], chains, source: draft.source };
 }
 
 function readRule(
-  table: DraftTable,
+  { source, family, name: table }: DraftTable,
   chain: string,
-  rule: DraftRule,
-  parts: Map<Rule, readonly RulePart[]>,
+  { line, text }: DraftRule,
+  isChain: (name: string) => boolean,
 ): Rule {
-  const reading = readRuleWords(rule.words, table.family, (name) => table.chains.has(name));
-  const read: Rule = {
-    ...(reading.comment === undefined ? {} : { comment: reading.comment }),
-    statements: statementsOf(reading.parts, rule.counters),
-    origin: {
-      source: table.source,
-      family: table.family,
-      table: table.name,
-      chain,
-      line: rule.line,
-      raw: rule.text,
-    },
-  };
-  parts.set(read, reading.parts);
-  return read;
+  const { parts, comment } = readRuleWords(ruleWords(text), family, isChain);
+  const origin: Origin = { source, family, table, chain, line, raw: text };
+  const statements = statementsOf(parts, text);
+  return comment === undefined ? { statements, origin } : { comment, statements, origin };
 }
 
 /** Packets are counted when all conditions hold, before the target. */
-function statementsOf(
-  parts: readonly RulePart[],
-  counters: readonly [packets: number, bytes: number] | undefined,
-): readonly Statement[] {
-  const of = (target: boolean): readonly Statement[] =>
-    parts.filter(({ kind }) => (kind === 'target') === target).flatMap(({ statements }) => statements);
-  const counter: readonly Statement[] =
-    counters === undefined ? [] : [{ kind: 'counter', packets: counters[0], bytes: counters[1] }];
-  return [...of(false), ...counter, ...of(true)];
+function statementsOf(parts: readonly RulePart[], line: string): readonly Statement[] {
+  const statements: Statement[] = [];
+  const counted = COUNTERS.exec(line);
+  let counter: Statement | undefined =
+    counted === null
+      ? undefined
+      : { kind: 'counter', packets: Number(counted[1]), bytes: Number(counted[2]) };
+  for (const part of parts) {
+    if (part.kind === 'target' && counter !== undefined) {
+      statements.push(counter);
+      counter = undefined;
+    }
+    statements.push(...part.statements);
+  }
+  return counter === undefined ? statements : [...statements, counter];
 }

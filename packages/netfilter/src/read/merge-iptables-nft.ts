@@ -2,7 +2,7 @@
 import type { Chain, Rule, Ruleset, Table } from '../model/ruleset.ts';
 import type { Statement } from '../model/statement.ts';
 import type { RulePart } from './iptables-rule.ts';
-import type { IptablesReading } from './iptables-save.ts';
+import { type IptablesReading, partsOf } from './iptables-save.ts';
 import { isObject } from './json.ts';
 import { asksForAnyPort, statementKey } from './statement-key.ts';
 
@@ -36,32 +36,27 @@ export function mergeIptablesNft(native: Ruleset, saved: readonly IptablesReadin
         ({ family, name, source }) =>
           family === table.family && name === table.name && source !== 'iptables-legacy',
       );
-      if (twin !== undefined) return mergeTable(table, twin, reading.parts, problems);
+      if (twin !== undefined) return mergeTable(table, twin, problems);
     }
     return table;
   });
   return { ruleset: { ...native, tables }, problems };
 }
 
-function mergeTable(
-  table: Table,
-  saved: Table,
-  parts: IptablesReading['parts'],
-  problems: MergeProblem[],
-): Table {
+function mergeTable(table: Table, saved: Table, problems: MergeProblem[]): Table {
   const lines = new Map(saved.chains.map((chain) => [chain.name, chain]));
   return {
     ...table,
     source: 'iptables-nft',
-    chains: table.chains.map((chain) => mergeChain(table, chain, lines.get(chain.name), parts, problems)),
+    chains: table.chains.map((chain) => mergeChain(table, chain, saved, lines.get(chain.name), problems)),
   };
 }
 
 function mergeChain(
   { family, name: table }: Table,
   chain: Chain,
+  twin: Table,
   saved: Chain | undefined,
-  parts: IptablesReading['parts'],
   problems: MergeProblem[],
 ): Chain {
   const place = { family, table, chain: chain.name };
@@ -75,7 +70,7 @@ function mergeChain(
   }
   const rules = chain.rules.map((rule, i) => {
     const line = saved.rules[i]!;
-    const merged = mergeRule(rule, line, parts.get(line) ?? []);
+    const merged = mergeRule(rule, line, partsOf(line, twin));
     if (merged !== undefined) return merged;
     if (hasExtension(rule)) {
       const message = `nft and iptables-save do not agree about ${JSON.stringify(line.origin?.raw)}`;

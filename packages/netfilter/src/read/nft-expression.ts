@@ -1,6 +1,6 @@
 // Expressions in nft's JSON: what a rule reads.
 import type { Expression, Operand } from '../model/expression.ts';
-import type { DataEntry, DataMap, SetSource } from '../model/set.ts';
+import type { DataEntry, DataMap, SetSource } from '../model/inline-set.ts';
 import type { Value } from '../model/value.ts';
 import {
   defined,
@@ -90,7 +90,7 @@ export function readRight(json: Json): Operand | SetSource {
 }
 
 /** undefined when it is neither a name nor pairs. */
-export function readDataMap(json: Json): DataMap | undefined {
+function readDataMap(json: Json): DataMap | undefined {
   if (typeof json === 'string') return { kind: 'named', name: json.replace(/^@/, '') };
   if (!isObject(json) || json['set'] === undefined) return undefined;
   return { kind: 'entries', entries: list(json['set']).map(readDataEntry) };

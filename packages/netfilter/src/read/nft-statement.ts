@@ -1,6 +1,6 @@
 // Statements in nft's JSON → the model.
 import type { Expression } from '../model/expression.ts';
-import type { MapEntry, VerdictMap } from '../model/set.ts';
+import type { MapEntry, VerdictMap } from '../model/inline-set.ts';
 import type { ByteUnit, MatchOperator, ObjectType, Statement } from '../model/statement.ts';
 import type { Verdict } from '../model/verdict.ts';
 import {

@@ -1,7 +1,8 @@
 // One spelling for rulesets that say the same, so that sent and listed can be compared as text.
 import type { Operand } from '../model/expression.ts';
+import type { MapEntry, SetSource, VerdictMap } from '../model/inline-set.ts';
 import type { Chain, Rule, Table } from '../model/ruleset.ts';
-import type { MapEntry, NamedSet, SetSource, VerdictMap } from '../model/set.ts';
+import type { NamedSet } from '../model/set.ts';
 import type { Statement } from '../model/statement.ts';
 import type { Value } from '../model/value.ts';
 import type { IpFamily } from '../net/address.ts';

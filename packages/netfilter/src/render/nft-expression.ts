@@ -1,6 +1,6 @@
 // Expressions and values as nft text.
 import type { Expression, Operand } from '../model/expression.ts';
-import type { DataMap, SetSource } from '../model/set.ts';
+import type { DataMap, SetSource } from '../model/inline-set.ts';
 import type { Value } from '../model/value.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { formatAddress } from '../net/address.ts';
