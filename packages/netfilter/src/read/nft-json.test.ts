@@ -119,6 +119,10 @@ describe('rules come back as the text they were made from', () => {
       'ct state established,related accept',
       [match({ ct: { key: 'state' } }, ['established', 'related'], 'in'), { accept: null }],
     ],
+    [
+      'meta mark & 4294901760 != 67108864 drop',
+      [match({ meta: { key: 'mark' } }, { prefix: { addr: 67108864, len: 16 } }, '!='), { drop: null }],
+    ],
     ['ct status ! dnat drop', [match({ ct: { key: 'status' } }, 'dnat', '!'), { drop: null }]],
     [
       'ct original ip saddr 10.0.0.1 drop',

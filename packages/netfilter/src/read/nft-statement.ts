@@ -1,7 +1,7 @@
 // Statements in nft's JSON → the model.
 import type { Expression } from '../model/expression.ts';
 import type { MapEntry, VerdictMap } from '../model/inline-set.ts';
-import type { ByteUnit, MatchOperator, ObjectType, Statement } from '../model/statement.ts';
+import type { ByteUnit, Match, MatchOperator, ObjectType, Statement } from '../model/statement.ts';
 import type { Verdict } from '../model/verdict.ts';
 import {
   defined,
@@ -107,12 +107,30 @@ const OPERATORS: ReadonlySet<string> = new Set(['==', '!=', '<', '>', '<=', '>='
 function readMatch(of: JsonObject): Statement | undefined {
   const operator = text(of['op']);
   if (!OPERATORS.has(operator)) return undefined;
+  const left = readExpression(of['left']);
   return {
     kind: 'match',
     operator: operator as MatchOperator,
-    left: readExpression(of['left']),
-    right: readRight(of['right']),
+    ...(readNumberPrefix(left, of['right']) ?? { left, right: readRight(of['right']) }),
   };
+}
+
+/** `meta mark & 0xffff0000 == 0x40000` comes as a prefix of 16 bits, as if the mark were an address. */
+function readNumberPrefix(left: Expression, json: Json): Pick<Match, 'left' | 'right'> | undefined {
+  const { addr, len } = object(object(json)['prefix']);
+  const bits = bitsOf(left);
+  if (typeof addr !== 'number' || typeof len !== 'number' || bits === undefined) return undefined;
+  const mask = 2 ** bits - 2 ** (bits - len);
+  return {
+    left: { kind: 'mask', of: left, mask: { kind: 'number', value: mask } },
+    right: { kind: 'number', value: addr },
+  };
+}
+
+function bitsOf(left: Expression): number | undefined {
+  if (left.kind === 'meta' || left.kind === 'ct') return left.key === 'mark' ? 32 : undefined;
+  if (left.kind !== 'payload') return undefined;
+  return left.field === 'sport' || left.field === 'dport' ? 16 : undefined;
 }
 
 function readVmap(of: JsonObject): Statement | undefined {
