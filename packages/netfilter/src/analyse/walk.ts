@@ -2,7 +2,7 @@
 import type { Expression, Operand } from '../model/expression.ts';
 import type { SetSource } from '../model/inline-set.ts';
 import type { Chain, Hook, Rule, Table } from '../model/ruleset.ts';
-import type { Statement } from '../model/statement.ts';
+import type { Match, Statement } from '../model/statement.ts';
 import type { Value } from '../model/value.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Address } from '../net/address.ts';
@@ -133,12 +133,14 @@ function evaluate(statement: Statement, packet: Packet, table: Table): Effect {
       const left = read(statement.left, packet);
       if (left === 'unknown') return 'unknown';
       if (left === undefined) return 'next rule';
-      const equal = isIn(left, statement.right, table);
+      const equal = isIn(left, alternatives(statement), table);
       if (equal === 'unknown') return 'unknown';
       if (statement.operator === '==' || statement.operator === 'in') {
         return equal ? 'next statement' : 'next rule';
       }
-      if (statement.operator === '!=') return equal ? 'next rule' : 'next statement';
+      if (statement.operator === '!=' || statement.operator === '!') {
+        return equal ? 'next rule' : 'next statement';
+      }
       return 'unknown';
     }
     case 'vmap': {
@@ -195,6 +197,12 @@ function evaluate(statement: Statement, packet: Packet, table: Table): Effect {
     default:
       throw new Error(statement satisfies never);
   }
+}
+
+/** Bits after `in` and `!` are alternatives; compared in any other way they have to be all there, and no others. */
+function alternatives({ operator, right }: Match): Operand | SetSource {
+  if (right.kind !== 'flags' || (operator !== 'in' && operator !== '!')) return right;
+  return { kind: 'elements', elements: right.flags };
 }
 
 /** What stands in the packet: one scalar, several bits (labels, statuses), or one per part of a concatenation. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { PROTOCOLS } from '../net/protocol.ts';
 import { ct, meta, payload } from './expression.ts';
-import { DSCP, ICMPV6_TYPES, named, PROTOCOLS, symbolNumber } from './names.ts';
+import { DSCP, ICMPV6_TYPES, named, symbolNumber } from './names.ts';
 
 test.each([
   [meta('l4proto'), 'tcp', 6],

@@ -1,4 +1,5 @@
 // nft's names of the numbers in headers and in the kernel's own fields.
+import { PROTOCOLS } from '../net/protocol.ts';
 import type { Expression } from './expression.ts';
 import { number, symbol, type Value } from './value.ts';
 
@@ -9,47 +10,6 @@ const names = (of: Record<string, number>): Names => new Map(Object.entries(of))
 
 const counted = (first: number, list: string): Record<string, number> =>
   Object.fromEntries(list.split(' ').map((name, i) => [name, first + i]));
-
-/** IANA "Assigned Internet Protocol Numbers", named as in Debian's /etc/protocols. */
-export const PROTOCOLS: Names = names({
-  ip: 0,
-  ...counted(1, 'icmp igmp ggp ipencap st tcp'),
-  egp: 8,
-  igp: 9,
-  pup: 12,
-  udp: 17,
-  hmp: 20,
-  rdp: 27,
-  dccp: 33,
-  ipv6: 41,
-  'ipv6-route': 43,
-  'ipv6-frag': 44,
-  idrp: 45,
-  rsvp: 46,
-  gre: 47,
-  esp: 50,
-  ah: 51,
-  skip: 57,
-  'ipv6-icmp': 58,
-  'ipv6-nonxt': 59,
-  'ipv6-opts': 60,
-  eigrp: 88,
-  ospf: 89,
-  ipip: 94,
-  pim: 103,
-  ipcomp: 108,
-  vrrp: 112,
-  l2tp: 115,
-  isis: 124,
-  sctp: 132,
-  fc: 133,
-  'mobility-header': 135,
-  udplite: 136,
-  icmpv6: 58,
-  'ipv6-mh': 135,
-  comp: 108,
-  ipv4: 4,
-});
 
 export const ICMP_TYPES: Names = names({
   'echo-reply': 0,

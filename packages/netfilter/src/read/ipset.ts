@@ -1,10 +1,11 @@
 // What `ipset save` prints → the sets that iptables rules ask for.
 import type { Ipset, IpsetEntry } from '../model/ipset.ts';
-import { ICMP_TYPES, ICMPV6_TYPES, PROTOCOLS } from '../model/names.ts';
+import { ICMP_TYPES, ICMPV6_TYPES } from '../model/names.ts';
 import { number, symbol, type Value } from '../model/value.ts';
 import type { IpFamily } from '../net/address.ts';
 import { parseAddress } from '../net/address.ts';
 import { prefixOf } from '../net/prefix.ts';
+import { PROTOCOLS } from '../net/protocol.ts';
 import { ICMP_NAMES, ICMP6_NAMES } from './iptables-icmp.ts';
 import { parseAddressRange, parseNetwork, parseNumber, parsePorts } from './iptables-value.ts';
 import { splitWords } from './iptables-words.ts';

@@ -2,9 +2,10 @@
 
 import { ct, type Expression } from '../model/expression.ts';
 import type { XtOption } from '../model/extension.ts';
-import { named, PROTOCOLS } from '../model/names.ts';
+import { named } from '../model/names.ts';
 import { match, type Statement } from '../model/statement.ts';
 import { flags, number, symbol, type Value } from '../model/value.ts';
+import { PROTOCOLS } from '../net/protocol.ts';
 import { all, type Extension, extensionOf, type OptionReader } from './iptables-extension.ts';
 import { maskedMatch, parseNetwork, parseNumber, parseNumberRange, parsePorts } from './iptables-value.ts';
 

@@ -35,7 +35,7 @@ describe('what both can say reads as nft says it', () => {
     ['-p tcp --dport ! 22 -j DROP', 'meta l4proto tcp tcp dport != 22 drop'],
     ['! -p tcp -j DROP', 'meta l4proto != tcp drop'],
     ['-p all -j DROP', 'drop'],
-    ['-p 89 -j DROP', 'meta l4proto ospf drop'],
+    ['-p 89 -j DROP', 'meta l4proto 89 drop'],
     ['-p 200 -j DROP', 'meta l4proto 200 drop'],
     ['-p tcp --syn -j DROP', 'meta l4proto tcp tcp flags & (fin|syn|rst|ack) == syn drop'],
     [
@@ -134,11 +134,11 @@ describe('what both can say reads as nft says it', () => {
     ['-s 2001:db8::/32 -j DROP', 'ip6 saddr 2001:db8::/32 drop'],
     [
       '-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT',
-      'meta l4proto ipv6-icmp icmpv6 type nd-neighbor-solicit accept',
+      'meta l4proto icmpv6 icmpv6 type nd-neighbor-solicit accept',
     ],
     [
       '-p icmpv6 --icmpv6-type 1/3 -j ACCEPT',
-      'meta l4proto ipv6-icmp icmpv6 type destination-unreachable icmpv6 code addr-unreachable accept',
+      'meta l4proto icmpv6 icmpv6 type destination-unreachable icmpv6 code addr-unreachable accept',
     ],
     ['-m hl --hl-eq 255 -j ACCEPT', 'ip6 hoplimit 255 accept'],
     ['-m rt --rt-type 0 -j DROP', 'rt type 0 drop'],

@@ -1,10 +1,11 @@
 // Numbers, ports, protocols and addresses as iptables writes them.
 import type { Expression } from '../model/expression.ts';
-import { named, PROTOCOLS } from '../model/names.ts';
+import { named } from '../model/names.ts';
 import { match, type Statement } from '../model/statement.ts';
 import { number, symbol, type Value } from '../model/value.ts';
 import { bitsOf, parseAddress } from '../net/address.ts';
 import { prefixOf } from '../net/prefix.ts';
+import { PROTOCOLS } from '../net/protocol.ts';
 
 /** Decimal, 0x hexadecimal or 0 octal (strtoul), at most 32 bits. */
 export function parseNumber(text: string): number | undefined {

@@ -18,7 +18,7 @@ import {
 } from './json.ts';
 import { readExpression, readOperand, readRight } from './nft-expression.ts';
 import { readDuplicate, readForward, readNat, readTproxy } from './nft-nat.ts';
-import { readValue } from './nft-value.ts';
+import { readValue, withProtocolNames } from './nft-value.ts';
 
 /**
  * libnftables-json(5) "STATEMENTS". What nft has no JSON for stands in a rule as bare text; that and whatever
@@ -111,8 +111,14 @@ function readMatch(of: JsonObject): Statement | undefined {
   return {
     kind: 'match',
     operator: operator as MatchOperator,
-    ...(readNumberPrefix(left, of['right']) ?? { left, right: readRight(of['right']) }),
+    ...(readNumberPrefix(left, of['right']) ?? { left, right: namedRight(left, readRight(of['right'])) }),
   };
+}
+
+function namedRight(left: Expression, right: Match['right']): Match['right'] {
+  if (right.kind === 'named' || right.kind === 'expression') return right;
+  if (right.kind !== 'elements') return withProtocolNames(left, right);
+  return { ...right, elements: right.elements.map((element) => withProtocolNames(left, element)) };
 }
 
 /** `meta mark & 0xffff0000 == 0x40000` comes as a prefix of 16 bits, as if the mark were an address. */
@@ -135,7 +141,11 @@ function bitsOf(left: Expression): number | undefined {
 
 function readVmap(of: JsonObject): Statement | undefined {
   const map = readVerdictMap(of['data']);
-  return map === undefined ? undefined : { kind: 'vmap', key: readExpression(of['key']), map };
+  if (map === undefined) return undefined;
+  const key = readExpression(of['key']);
+  if (map.kind === 'named') return { kind: 'vmap', key, map };
+  const entries = map.entries.map((entry) => ({ ...entry, key: withProtocolNames(key, entry.key) }));
+  return { kind: 'vmap', key, map: { kind: 'entries', entries } };
 }
 
 /** undefined when one verdict of the map is not known: then nobody can say what the map decides. */

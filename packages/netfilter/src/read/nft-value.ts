@@ -1,7 +1,9 @@
 // Values in nft's JSON: what a match compares with and what sets hold.
+import type { Expression } from '../model/expression.ts';
 import type { Value } from '../model/value.ts';
 import { parseAddress } from '../net/address.ts';
 import { prefixOf } from '../net/prefix.ts';
+import { protocolName } from '../net/protocol.ts';
 import { type Json, list, object, only, optionalNumber, text } from './json.ts';
 
 /** libnftables-json(5) "EXPRESSIONS" that are constants; anything else is `unknown`. */
@@ -52,4 +54,27 @@ function readFlags(parts: readonly Json[], raw: Json): Value {
   return flags.every(({ kind }) => kind === 'symbol' || kind === 'number')
     ? { kind: 'flags', flags }
     : { kind: 'unknown', raw };
+}
+
+const PROTOCOL_FIELDS: ReadonlySet<string> = new Set([
+  'meta l4proto',
+  'ip protocol',
+  'ip6 nexthdr',
+  'ct protocol',
+]);
+
+/** nft lists a protocol by its number where the machine has no /etc/protocols, or none that knows it. */
+export function withProtocolNames(left: Expression, value: Value): Value {
+  if (left.kind === 'concat' && value.kind === 'concat') {
+    const parts = value.parts.map((part, i) => withProtocolNames(left.parts[i] ?? left, part));
+    return { kind: 'concat', parts };
+  }
+  if (value.kind !== 'number' || !PROTOCOL_FIELDS.has(fieldOf(left))) return value;
+  const name = protocolName(value.value);
+  return name === undefined ? value : { kind: 'symbol', name };
+}
+
+function fieldOf(left: Expression): string {
+  if (left.kind === 'payload') return `${left.protocol} ${left.field}`;
+  return left.kind === 'meta' || left.kind === 'ct' ? `${left.kind} ${left.key}` : '';
 }

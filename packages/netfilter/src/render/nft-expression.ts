@@ -5,6 +5,7 @@ import type { Value } from '../model/value.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { formatAddress } from '../net/address.ts';
 import { formatPrefix } from '../net/prefix.ts';
+import { protocolNumber } from '../net/protocol.ts';
 
 const INTERFACE_KEYS: ReadonlySet<string> = new Set([
   'iifname',
@@ -16,6 +17,16 @@ const INTERFACE_KEYS: ReadonlySet<string> = new Set([
 ]);
 const BARE_META_KEYS: ReadonlySet<string> = new Set(['iifname', 'oifname', 'iif', 'oif']);
 
+/** Protocols that are words of nft's own (parser_bison.y `primary_rhs_expr`); it looks others up in /etc/protocols. */
+const PROTOCOL_WORDS: Readonly<Record<string, string>> = {
+  tcp: 'tcp',
+  udp: 'udp',
+  icmp: 'icmp',
+  'ipv6-icmp': 'icmpv6',
+  esp: 'esp',
+  ah: 'ah',
+};
+
 /** Bits after `==` and in masks are or-ed; `in` and `!` take a list. */
 type FlagMark = '|' | ',';
 
@@ -25,7 +36,17 @@ export function quotes(left: Expression): boolean {
 }
 
 export function renderFor(left: Expression, value: Value, mark: FlagMark = '|'): string {
+  if (isProtocol(left) && value.kind === 'symbol') return renderProtocol(value.name);
   return renderValue(value, quotes(left), mark);
+}
+
+function isProtocol(expression: Expression): boolean {
+  return expression.kind === 'meta' && expression.key === 'l4proto';
+}
+
+/** /etc/protocols belongs to a package that small systems do not have. */
+function renderProtocol(name: string): string {
+  return PROTOCOL_WORDS[name] ?? String(protocolNumber(name) ?? name);
 }
 
 export function renderValues(values: readonly Value[], quoted: boolean): string {
@@ -38,7 +59,7 @@ export function renderRight(left: Expression, right: Operand | SetSource, mark: 
     case 'named':
       return `@${right.name}`;
     case 'elements':
-      return `{ ${renderValues(right.elements, quotes(left))} }`;
+      return `{ ${right.elements.map((each) => renderFor(left, each)).join(', ')} }`;
     case 'expression':
       return renderExpression(right.expression);
     default:
