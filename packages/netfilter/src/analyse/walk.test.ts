@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { meta, payload } from '../model/expression.ts';
-import type { Chain, Rule, Statement, Table, Verdict } from '../model/ruleset.ts';
-import { number, symbol } from '../model/value.ts';
+import { ct, meta, payload } from '../model/expression.ts';
+import type { Chain, Rule, Table } from '../model/ruleset.ts';
+import type { Statement } from '../model/statement.ts';
+import { flags, number, symbol } from '../model/value.ts';
+import type { Verdict } from '../model/verdict.ts';
 import { parseAddress } from '../net/address.ts';
 import { type Packet, walkHook } from './walk.ts';
 
@@ -115,4 +117,24 @@ test('interface names with a star match any ending; the path names the rules', (
   const walk = walkHook(tableOf(input('c', 0, [rule(port(1), DROP), decides])), 'input', PACKET);
   expect(walk).toMatchObject({ verdict: 'accept', path: [{ chain: 'c', rule: decides }] });
   expect(verdict([input('c', 0, [decides])], { ...PACKET, inInterface: 'lo' })).toBe('drop');
+});
+
+test.each([
+  ['in', ['established', 'new'], 'accept'],
+  ['in', ['established', 'related'], 'drop'],
+  ['!', ['established', 'new'], 'drop'],
+  ['!', ['established', 'related'], 'accept'],
+  ['==', ['established', 'new'], 'unknown'],
+] as const)('several states at once: %s %j', (operator, states, expected) => {
+  const match: Statement = { kind: 'match', operator, left: ct('state'), right: flags(states) };
+  expect(verdict([input('c', 0, [rule(match, ACCEPT)])])).toBe(expected);
+});
+
+test.each<Statement>([
+  { kind: 'free', reason: 'rate', extension: 'hashlimit', options: [] },
+  { kind: 'ipset', set: 'ban', directions: ['src'], inverted: false },
+  { kind: 'nat', type: 'dnat', flags: [] },
+  { kind: 'or', branches: [] },
+])('what this walk does not follow is unknown, and never passed over: $kind', (statement) => {
+  expect(verdict([input('c', 0, [rule(statement, DROP)], 'accept')])).toBe('unknown');
 });

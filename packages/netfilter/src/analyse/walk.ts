@@ -1,7 +1,10 @@
 // The way of one concrete packet through the chains of a table at one hook: which rule decides.
-import type { Expression } from '../model/expression.ts';
-import type { Chain, Hook, Rule, SetSource, Statement, Table, Verdict } from '../model/ruleset.ts';
+import type { Expression, Operand } from '../model/expression.ts';
+import type { SetSource } from '../model/inline-set.ts';
+import type { Chain, Hook, Rule, Table } from '../model/ruleset.ts';
+import type { Match, Statement } from '../model/statement.ts';
 import type { Value } from '../model/value.ts';
+import type { Verdict } from '../model/verdict.ts';
 import type { Address } from '../net/address.ts';
 import { prefixInterval } from '../net/prefix.ts';
 
@@ -130,12 +133,14 @@ function evaluate(statement: Statement, packet: Packet, table: Table): Effect {
       const left = read(statement.left, packet);
       if (left === 'unknown') return 'unknown';
       if (left === undefined) return 'next rule';
-      const equal = isIn(left, statement.right, table);
+      const equal = isIn(left, alternatives(statement), table);
       if (equal === 'unknown') return 'unknown';
       if (statement.operator === '==' || statement.operator === 'in') {
         return equal ? 'next statement' : 'next rule';
       }
-      if (statement.operator === '!=') return equal ? 'next rule' : 'next statement';
+      if (statement.operator === '!=' || statement.operator === '!') {
+        return equal ? 'next rule' : 'next statement';
+      }
       return 'unknown';
     }
     case 'vmap': {
@@ -162,7 +167,27 @@ function evaluate(statement: Statement, packet: Packet, table: Table): Effect {
         : 'next statement';
     case 'counter':
     case 'log':
+    case 'last':
+    case 'dup':
+    case 'effect':
+    case 'ipset change':
       return 'next statement';
+    case 'object':
+      return statement.type === 'counter' ? 'next statement' : 'unknown';
+    case 'or':
+    case 'quota':
+    case 'ct count':
+    case 'reset':
+    case 'nat':
+    case 'tproxy':
+    case 'fwd':
+    case 'notrack':
+    case 'queue':
+    case 'synproxy':
+    case 'flow':
+    case 'ipset':
+    case 'free':
+      return 'unknown';
     case 'mangle':
       return statement.key.kind === 'ct' && statement.key.key === 'label' && statement.value.kind === 'number'
         ? { label: statement.value.value }
@@ -172,6 +197,12 @@ function evaluate(statement: Statement, packet: Packet, table: Table): Effect {
     default:
       throw new Error(statement satisfies never);
   }
+}
+
+/** Bits after `in` and `!` are alternatives; compared in any other way they have to be all there, and no others. */
+function alternatives({ operator, right }: Match): Operand | SetSource {
+  if (right.kind !== 'flags' || (operator !== 'in' && operator !== '!')) return right;
+  return { kind: 'elements', elements: right.flags };
 }
 
 /** What stands in the packet: one scalar, several bits (labels, statuses), or one per part of a concatenation. */
@@ -205,7 +236,22 @@ function read(expression: Expression, packet: Packet): Reading | undefined | 'un
       }
       return { kind: 'parts', parts };
     }
+    case 'raw payload':
+    case 'exthdr':
+    case 'tcp option':
+    case 'ip option':
+    case 'sctp chunk':
+    case 'dccp option':
+    case 'rt':
+    case 'socket':
+    case 'osf':
+    case 'ipsec':
+    case 'numgen':
+    case 'hash':
     case 'mask':
+    case 'bits':
+    case 'map':
+    case 'constant':
     case 'unknown':
       return 'unknown';
     default:
@@ -256,7 +302,8 @@ function readMeta(key: string, packet: Packet): Scalar | 'unknown field' {
   }
 }
 
-function isIn(reading: Reading, right: Value | SetSource, table: Table): boolean | 'unknown' {
+function isIn(reading: Reading, right: Operand | SetSource, table: Table): boolean | 'unknown' {
+  if (right.kind === 'expression') return 'unknown';
   if (right.kind !== 'named' && right.kind !== 'elements') return holds(reading, right);
   const set = right.kind === 'named' ? table.sets.find(({ name }) => name === right.name) : right;
   if (set === undefined) return 'unknown';
@@ -299,6 +346,9 @@ function holds(reading: Reading, value: Value): boolean | 'unknown' {
     }
     case 'range':
       return inRange(found, value.first, value.last);
+    case 'flags':
+    case 'boolean':
+    case 'bytes':
     case 'concat':
     case 'unknown':
       return 'unknown';

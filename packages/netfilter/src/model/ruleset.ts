@@ -1,76 +1,19 @@
 // A ruleset in netfilter's own words. Compiled rulesets and rulesets read from the kernel are this one type.
-import type { Expression } from './expression.ts';
-import type { Value } from './value.ts';
+import type { Ipset } from './ipset.ts';
+import type { Origin, Source } from './origin.ts';
+import type { NamedMap, NamedSet } from './set.ts';
+import type { ObjectType, Statement } from './statement.ts';
 
 export type TableFamily = 'ip' | 'ip6' | 'inet' | 'arp' | 'bridge' | 'netdev';
 export type Hook = 'ingress' | 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'egress';
-
-export type Verdict =
-  | { readonly kind: 'accept' }
-  | { readonly kind: 'drop' }
-  | { readonly kind: 'continue' }
-  | { readonly kind: 'return' }
-  | { readonly kind: 'jump'; readonly chain: string }
-  | { readonly kind: 'goto'; readonly chain: string };
-
-/** `elements` in a rule (anonymous), or the name of a set of the table. */
-export type SetSource =
-  | { readonly kind: 'elements'; readonly elements: readonly Value[] }
-  | { readonly kind: 'named'; readonly name: string };
-
-export interface MapEntry {
-  readonly key: Value;
-  readonly verdict: Verdict;
-}
-
-export type VerdictMap =
-  | { readonly kind: 'entries'; readonly entries: readonly MapEntry[] }
-  | { readonly kind: 'named'; readonly name: string };
-
-export type MatchOperator = '==' | '!=' | '<' | '>' | '<=' | '>=' | 'in';
-
-export interface Limit {
-  readonly kind: 'limit';
-  readonly rate: number;
-  readonly per: string;
-  /** Packets that may come at once; nft's own default is 5. */
-  readonly burst: number;
-  /** true: matches packets above the rate; false: those within. */
-  readonly over: boolean;
-}
-
-export type Statement =
-  | {
-      readonly kind: 'match';
-      readonly operator: MatchOperator;
-      readonly left: Expression;
-      readonly right: Value | SetSource;
-    }
-  | { readonly kind: 'vmap'; readonly key: Expression; readonly map: VerdictMap }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict }
-  | {
-      readonly kind: 'reject';
-      readonly type: 'tcp reset' | 'icmpx' | 'icmp' | 'icmpv6';
-      readonly code?: string;
-    }
-  | { readonly kind: 'counter'; readonly packets: number; readonly bytes: number }
-  | { readonly kind: 'log'; readonly prefix?: string; readonly level?: string; readonly group?: number }
-  | Limit
-  | { readonly kind: 'mangle'; readonly key: Expression; readonly value: Value }
-  | {
-      readonly kind: 'dynset';
-      readonly operation: 'add' | 'update';
-      readonly set: string;
-      readonly element: Expression;
-      readonly statements: readonly Statement[];
-    }
-  | { readonly kind: 'unknown'; readonly raw: unknown };
 
 export interface Rule {
   readonly comment?: string;
   /** The kernel's number for the rule; absent in a compiled ruleset. */
   readonly handle?: number;
   readonly statements: readonly Statement[];
+  /** Absent in a compiled ruleset. */
+  readonly origin?: Origin;
 }
 
 /** What makes a chain a base chain: where the kernel calls it. */
@@ -79,6 +22,8 @@ export interface BaseChain {
   readonly hook: Hook;
   readonly priority: number;
   readonly policy: 'accept' | 'drop';
+  /** The interfaces at whose door it stands, for the hooks ingress and egress. */
+  readonly devices?: readonly string[];
 }
 
 export interface Chain {
@@ -87,16 +32,19 @@ export interface Chain {
   readonly rules: readonly Rule[];
 }
 
-/** A named set. `elements` of a dynamic set are what packets put there: run-time state, not rules. */
-export interface NamedSet {
+/** Something else that a table keeps under a name; its settings as nft or iptables tells them. */
+export interface NamedObject {
+  readonly type: ObjectType;
   readonly name: string;
-  readonly type: readonly string[];
-  readonly interval: boolean;
-  readonly dynamic: boolean;
-  /** Seconds that an element lives. */
-  readonly timeout?: number;
-  readonly size?: number;
-  readonly elements: readonly Value[];
+  readonly settings: unknown;
+}
+
+/** Interfaces between which flows may pass by the rules. */
+export interface Flowtable {
+  readonly name: string;
+  readonly hook: string;
+  readonly priority: number;
+  readonly devices: readonly string[];
 }
 
 export interface Table {
@@ -104,8 +52,19 @@ export interface Table {
   readonly name: string;
   readonly sets: readonly NamedSet[];
   readonly chains: readonly Chain[];
+  readonly maps?: readonly NamedMap[];
+  readonly objects?: readonly NamedObject[];
+  readonly flowtables?: readonly Flowtable[];
+  /** The kernel does not call its chains. */
+  readonly dormant?: true;
+  /** Absent in a compiled ruleset. The same name may stand for a table of nft and one of iptables-legacy. */
+  readonly source?: Source;
+  /** Objects and lines that were not understood and belong to no rule. */
+  readonly unknown?: readonly unknown[];
 }
 
 export interface Ruleset {
   readonly tables: readonly Table[];
+  /** The sets that iptables rules ask for. Absent: nobody looked. */
+  readonly ipsets?: readonly Ipset[];
 }

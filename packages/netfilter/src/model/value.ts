@@ -4,7 +4,10 @@ import type { Prefix } from '../net/prefix.ts';
 
 /**
  * One value as nft writes it. A `symbol` is a name that the kernel keeps as a number (`established`, `tcp`,
- * `echo-request`) or an interface name, where a trailing `*` stands for any ending.
+ * `echo-request`) or an interface name, where a trailing `*` stands for any ending. `flags` are several bits
+ * at once: `== flags` compares all bits, `in flags` asks for any of them, `! flags` for none of them. `boolean`
+ * asks whether something is there: an option, a header, a route. `bytes` is a number too wide for a double,
+ * its bits in hexadecimal. A range whose first is above its last holds nothing.
  */
 export type Value =
   | { readonly kind: 'number'; readonly value: number }
@@ -13,6 +16,9 @@ export type Value =
   | { readonly kind: 'prefix'; readonly prefix: Prefix }
   | { readonly kind: 'range'; readonly first: Value; readonly last: Value }
   | { readonly kind: 'concat'; readonly parts: readonly Value[] }
+  | { readonly kind: 'flags'; readonly flags: readonly Value[] }
+  | { readonly kind: 'boolean'; readonly value: boolean }
+  | { readonly kind: 'bytes'; readonly hex: string }
   | { readonly kind: 'any' }
   | { readonly kind: 'unknown'; readonly raw: unknown };
 
@@ -22,4 +28,16 @@ export function number(value: number): Value {
 
 export function symbol(name: string): Value {
   return { kind: 'symbol', name };
+}
+
+export function boolean(value: boolean): Value {
+  return { kind: 'boolean', value };
+}
+
+export function flags(names: readonly string[]): Value {
+  return { kind: 'flags', flags: names.map(symbol) };
+}
+
+export function range(first: number, last: number): Value {
+  return { kind: 'range', first: number(first), last: number(last) };
 }

@@ -1,19 +1,15 @@
 // One spelling for rulesets that say the same, so that sent and listed can be compared as text.
-import type {
-  Chain,
-  MapEntry,
-  NamedSet,
-  Rule,
-  SetSource,
-  Statement,
-  Table,
-  VerdictMap,
-} from '../model/ruleset.ts';
+import type { Operand } from '../model/expression.ts';
+import type { MapEntry, SetSource, VerdictMap } from '../model/inline-set.ts';
+import type { Chain, Rule, Table } from '../model/ruleset.ts';
+import type { NamedSet } from '../model/set.ts';
+import type { Statement } from '../model/statement.ts';
 import type { Value } from '../model/value.ts';
 import type { IpFamily } from '../net/address.ts';
 import { type Interval, intervalSet } from '../net/interval.ts';
 import { intervalPrefixes, prefixInterval } from '../net/prefix.ts';
-import { renderRule, renderSet, renderValue, renderVerdict } from './nft-text.ts';
+import { renderValue, renderVerdict } from './nft-expression.ts';
+import { renderRule, renderSet } from './nft-text.ts';
 
 /**
  * The lines of a table in an order and a spelling that depend on its meaning only: sets sorted and merged, as
@@ -71,8 +67,8 @@ function canonicalStatement(statement: Statement): Statement {
   }
 }
 
-function canonicalRight(right: Value | SetSource): Value | SetSource {
-  if (right.kind === 'named') return right;
+function canonicalRight(right: Operand | SetSource): Operand | SetSource {
+  if (right.kind === 'named' || right.kind === 'expression') return right;
   if (right.kind !== 'elements') return right.kind === 'prefix' ? mergeValues([right])[0]! : right;
   const merged = mergeValues(right.elements);
   // A set of one is a plain comparison.

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { payload } from '../model/expression.ts';
-import type { Rule, SetSource, Statement, Table } from '../model/ruleset.ts';
+import type { SetSource } from '../model/inline-set.ts';
+import type { Rule, Table } from '../model/ruleset.ts';
+import type { Statement } from '../model/statement.ts';
 import { number, type Value } from '../model/value.ts';
 import { parseAddress } from '../net/address.ts';
 import { parsePrefix } from '../net/prefix.ts';

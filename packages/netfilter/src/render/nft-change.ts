@@ -1,8 +1,10 @@
 // From one table to another in one transaction that leaves alone what stays the same.
 
-import type { NamedSet, Table } from '../model/ruleset.ts';
+import type { Table } from '../model/ruleset.ts';
+import type { NamedSet } from '../model/set.ts';
 import { canonicalLines } from './canonical.ts';
-import { renderChain, renderReplacement, renderSet, renderValue } from './nft-text.ts';
+import { renderValue } from './nft-expression.ts';
+import { renderChain, renderReplacement, renderSet } from './nft-text.ts';
 
 /**
  * The nft text that turns `current`, as the kernel lists it, into `wanted`. Sets and chains that say the same
