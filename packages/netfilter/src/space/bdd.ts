@@ -1,0 +1,176 @@
+// Decision diagrams over typed arrays: the nodes, the table that makes each of them unique, growth and its end.
+
+/**
+ * A diagram is the number of its topmost node. Numbers below `leaves` are leaves that stand for themselves: 0 and 1 are
+ * false and true, the others are whatever the caller decides (a verdict, a route). Equal functions are equal numbers.
+ *
+ * A node's children have smaller numbers than itself. Numbers hold until the next `collect`.
+ */
+export interface Bdd {
+  /** How many numbers are leaves. */
+  readonly leaves: number;
+  /** How many nodes there may be. */
+  readonly budget: number;
+  /** Four numbers a node: level, low, high, next node of the same bucket. */
+  nodes: Int32Array;
+  /** Nodes in use, leaves included. */
+  used: number;
+  /** First node of each bucket, or 0. */
+  buckets: Int32Array;
+  /** Four numbers an entry: three operands and the result. An entry of zeros is free. */
+  cache: Int32Array;
+  /** The last tag given to an operation that has its own entries in the cache; tags are negative. */
+  tag: number;
+  /** Counts collections. */
+  epoch: number;
+}
+
+/** The level of leaves, below that of any variable. Level 0 is the topmost variable. */
+export const LEAF_LEVEL = 0x7fff_ffff;
+
+const FIRST_CAPACITY = 1 << 12;
+const LARGEST_CACHE = 1 << 21;
+
+/** Thrown in the middle of an operation when the budget of nodes is used up; `withinBudget` turns it into a result. */
+export class TooLarge extends Error {
+  readonly budget: number;
+  constructor(budget: number) {
+    super(`the packet sets need more than ${budget} nodes`);
+    this.name = 'TooLarge';
+    this.budget = budget;
+  }
+}
+
+/** An empty manager. `budget`: nodes before TooLarge is thrown; a node takes 16 bytes, tables up to 20 more. */
+export function createBdd(options: { readonly leaves?: number; readonly budget?: number } = {}): Bdd {
+  const { leaves = 16, budget = 4_000_000 } = options;
+  let capacity = FIRST_CAPACITY;
+  while (capacity < leaves * 2) capacity *= 2;
+  const nodes = new Int32Array(capacity * 4);
+  for (let leaf = 0; leaf < leaves; leaf++) {
+    nodes[leaf * 4] = LEAF_LEVEL;
+    nodes[leaf * 4 + 1] = leaf;
+    nodes[leaf * 4 + 2] = leaf;
+  }
+  return {
+    leaves,
+    budget,
+    nodes,
+    used: leaves,
+    buckets: new Int32Array(capacity),
+    cache: new Int32Array(capacity * 4),
+    tag: 0,
+    epoch: 0,
+  };
+}
+
+/** LEAF_LEVEL for a leaf. */
+export function levelOf(bdd: Bdd, node: number): number {
+  return bdd.nodes[node << 2]!;
+}
+
+/** What is left when the node's variable is 0; a leaf is its own. */
+export function lowOf(bdd: Bdd, node: number): number {
+  return bdd.nodes[(node << 2) + 1]!;
+}
+
+/** What is left when the node's variable is 1; a leaf is its own. */
+export function highOf(bdd: Bdd, node: number): number {
+  return bdd.nodes[(node << 2) + 2]!;
+}
+
+/** Mixes three numbers into 32 bits. The low bits are good enough for a mask. */
+export function hash(a: number, b: number, c: number): number {
+  let mixed = Math.imul(a, 0x9e37_79b1) ^ Math.imul(b, 0x85eb_ca77) ^ Math.imul(c, 0xc2b2_ae3d);
+  mixed ^= mixed >>> 15;
+  mixed = Math.imul(mixed, 0x2c1b_3c6d);
+  return mixed ^ (mixed >>> 13);
+}
+
+/**
+ * The node "if the variable of `level` then `high` else `low`". Both children must be of deeper levels.
+ * Throws TooLarge.
+ */
+export function makeNode(bdd: Bdd, level: number, low: number, high: number): number {
+  if (low === high) return low;
+  const mixed = hash(level, low, high);
+  const { nodes, buckets } = bdd;
+  let bucket = mixed & (buckets.length - 1);
+  for (let node = buckets[bucket]!; node !== 0; node = nodes[(node << 2) + 3]!) {
+    const at = node << 2;
+    if (nodes[at + 1] === low && nodes[at + 2] === high && nodes[at] === level) return node;
+  }
+  if (bdd.used << 2 === nodes.length || bdd.used >= bdd.budget) {
+    grow(bdd);
+    bucket = mixed & (bdd.buckets.length - 1);
+  }
+  const node = bdd.used++;
+  const at = node << 2;
+  bdd.nodes[at] = level;
+  bdd.nodes[at + 1] = low;
+  bdd.nodes[at + 2] = high;
+  bdd.nodes[at + 3] = bdd.buckets[bucket]!;
+  bdd.buckets[bucket] = node;
+  return node;
+}
+
+/** Twice the room. */
+function grow(bdd: Bdd): void {
+  if (bdd.used >= bdd.budget) throw new TooLarge(bdd.budget);
+  const capacity = (bdd.nodes.length >> 2) * 2;
+  const nodes = new Int32Array(capacity * 4);
+  nodes.set(bdd.nodes);
+  bdd.nodes = nodes;
+  bdd.buckets = new Int32Array(capacity);
+  linkBuckets(bdd);
+  if (bdd.cache.length >> 2 < Math.min(capacity, LARGEST_CACHE)) enlargeCache(bdd);
+}
+
+/** Puts every node into its bucket; the buckets must be empty. */
+export function linkBuckets(bdd: Bdd): void {
+  const { nodes, buckets, used, leaves } = bdd;
+  const mask = buckets.length - 1;
+  for (let node = leaves; node < used; node++) {
+    const at = node << 2;
+    const bucket = hash(nodes[at]!, nodes[at + 1]!, nodes[at + 2]!) & mask;
+    nodes[at + 3] = buckets[bucket]!;
+    buckets[bucket] = node;
+  }
+}
+
+/** Where the cache has or would have the result for these operands: an index of `cache`, of four numbers. */
+export function cacheEntry(bdd: Bdd, a: number, b: number, c: number): number {
+  return (hash(a, b, c) & ((bdd.cache.length >> 2) - 1)) << 2;
+}
+
+/** The result that was remembered for these operands, or -1. */
+export function recall(bdd: Bdd, a: number, b: number, c: number): number {
+  const { cache } = bdd;
+  const at = cacheEntry(bdd, a, b, c);
+  return cache[at] === a && cache[at + 1] === b && cache[at + 2] === c ? cache[at + 3]! : -1;
+}
+
+/** Remembers a result in the place of whatever was there. */
+export function remember(bdd: Bdd, a: number, b: number, c: number, result: number): void {
+  const { cache } = bdd;
+  const at = cacheEntry(bdd, a, b, c);
+  cache[at] = a;
+  cache[at + 1] = b;
+  cache[at + 2] = c;
+  cache[at + 3] = result;
+}
+
+/** A tag that no operation of this manager has used: the third operand of its entries in the cache. */
+export function freshTag(bdd: Bdd): number {
+  bdd.tag--;
+  return bdd.tag;
+}
+
+function enlargeCache(bdd: Bdd): void {
+  const old = bdd.cache;
+  bdd.cache = new Int32Array(old.length * 2);
+  for (let at = 0; at < old.length; at += 4) {
+    if (old[at] === 0) continue;
+    remember(bdd, old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!);
+  }
+}
