@@ -21,20 +21,30 @@ export interface ValueClass {
 }
 
 /**
- * The classes of values of a field that leave different diagrams, by their smallest value, those that leave the empty
- * set (0) not listed. The diagram must not look at variables above the field. Undefined when there are more than `limit`
- * intervals and more than `limit` masks.
+ * The classes of values of a field that leave different diagrams, by their smallest value; those that leave the empty
+ * set (0) are not listed. The diagram must not look at variables above the field. As intervals if there are no more than
+ * `few`, else as masks if there are no more than that, else as intervals if there are no more than `many`, else undefined.
  */
-export function valueClasses(bdd: Bdd, node: number, field: Bits, limit: number): ValueClass[] | undefined {
-  const intervals = intervalsBelow(bdd, node, field, limit);
-  if (intervals !== undefined) {
-    return [...intervals].map(([below, list]) => ({
+export function valueClasses(
+  bdd: Bdd,
+  node: number,
+  field: Bits,
+  few: number,
+  many: number,
+): ValueClass[] | undefined {
+  const readable = intervalsBelow(bdd, node, field, few);
+  const masks = readable === undefined ? masksBelow(bdd, node, field, few) : undefined;
+  if (masks !== undefined) {
+    return [...masks].map(([below, list]) => ({ below, values: { kind: 'masks', masks: list } }));
+  }
+  const found = readable ?? intervalsBelow(bdd, node, field, many);
+  return (
+    found &&
+    [...found].map(([below, list]) => ({
       below,
       values: { kind: 'intervals', intervals: intervalSet(list) },
-    }));
-  }
-  const masks = masksBelow(bdd, node, field, limit);
-  return masks && [...masks].map(([below, list]) => ({ below, values: { kind: 'masks', masks: list } }));
+    }))
+  );
 }
 
 function intervalsBelow(bdd: Bdd, node: number, field: Bits, limit: number) {

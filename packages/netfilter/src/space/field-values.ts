@@ -13,12 +13,12 @@ export interface Case extends Interval<bigint> {
   readonly target: number;
 }
 
-/** The set of packets with a value of these in the field. Throws TooLarge. */
-export function valuesSet(bdd: Bdd, field: Bits, values: IntervalSet<bigint>): number {
+/** `target` for the packets with a value of these in the field, else 0; see `fieldSwitch`. Throws TooLarge. */
+export function valuesSwitch(bdd: Bdd, field: Bits, values: IntervalSet<bigint>, target: number): number {
   return fieldSwitch(
     bdd,
     field,
-    values.map(({ first, last }) => ({ first, last, target: 1 })),
+    values.map(({ first, last }) => ({ first, last, target })),
     0,
   );
 }

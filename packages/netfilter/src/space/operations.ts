@@ -147,12 +147,29 @@ export function seq(bdd: Bdd, first: number, second: number, fall: number): numb
   return ite(bdd, leafSet(bdd, first, fall), second, first);
 }
 
-/** The leaf for one assignment; `bits[level]` is 0 or 1. */
-export function evaluate(bdd: Bdd, node: number, bits: Uint8Array): number {
+/** In the bits of `leavesUnder`: may be 0 or 1. */
+export const ANY_BIT = 2;
+
+/** The leaves for assignments like this one, ascending; `bits[level]` is 0, 1 or ANY_BIT. Makes no nodes. */
+export function leavesUnder(bdd: Bdd, node: number, bits: Uint8Array): number[] {
   const { nodes, leaves } = bdd;
-  let at = node;
-  while (at >= leaves) at = nodes[(at << 2) + 1 + bits[nodes[at << 2]!]!]!;
-  return at;
+  const found = new Set<number>();
+  const seen = new Set<number>();
+  const open: number[] = [];
+  for (let at: number | undefined = node; at !== undefined; at = open.pop()) {
+    while (at >= leaves) {
+      const index: number = at << 2;
+      const bit: number = bits[nodes[index]!]!;
+      if (bit === ANY_BIT) {
+        if (seen.has(at)) break;
+        seen.add(at);
+        open.push(nodes[index + 2]!);
+      }
+      at = nodes[index + (bit === 1 ? 2 : 1)]!;
+    }
+    if (at < leaves) found.add(at);
+  }
+  return [...found].sort((a, b) => a - b);
 }
 
 /** How many nodes the diagram has, leaves not counted. */
