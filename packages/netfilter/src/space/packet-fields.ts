@@ -1,7 +1,7 @@
 // What packet sets and decisions become when fields are forgotten, fixed, given by functions or exchanged.
 import { valueCode } from './field-match.ts';
 import { fieldOf, levelsOf } from './fields.ts';
-import type { Packet } from './packet-set.ts';
+import type { PacketFields } from './packet-set.ts';
 import {
   type Decision,
   type Diagram,
@@ -43,7 +43,7 @@ function fieldVariables(space: PacketSpace, fields: readonly string[]): number {
  * The set or decision as it is for packets that get these values: the pre-image of `dnat to`. The answer does not depend
  * on these fields.
  */
-export function fixFields<T extends Diagram>(diagram: T, values: Packet): T {
+export function fixFields<T extends Diagram>(diagram: T, values: PacketFields): T {
   const { space } = diagram;
   const { bdd, layout } = space;
   const levels: number[] = [];

@@ -21,7 +21,7 @@ import { variable } from './variables.ts';
 export type PacketMatch = Readonly<Record<string, FieldMatch>>;
 
 /** One packet, or what is known of it. */
-export type Packet = Readonly<Record<string, FieldValue>>;
+export type PacketFields = Readonly<Record<string, FieldValue>>;
 
 export function allPackets(space: PacketSpace): PacketSet {
   return setOf(space, 1);
@@ -100,19 +100,19 @@ export function packetsCover(outer: PacketSet, inner: PacketSet): boolean {
 }
 
 /** Whether the packet is in the set. A field that is left out must not matter to it; otherwise it throws. */
-export function containsPacket(set: PacketSet, packet: Packet): boolean {
+export function containsPacket(set: PacketSet, packet: PacketFields): boolean {
   return leafFor(set, packet) === 1;
 }
 
 /** The leaf that the diagram has for the packet; a field that is left out and matters is a bug of the caller and throws. */
-export function leafFor(diagram: Diagram, packet: Packet): number {
+export function leafFor(diagram: Diagram, packet: PacketFields): number {
   const [leaf, other] = possibleLeaves(diagram, packet);
   if (other !== undefined) throw new Error('the packet lacks a field that matters to the set');
   return leaf!;
 }
 
 /** The leaves that the diagram has for packets like this one, ascending: what is left out may be anything. */
-export function possibleLeaves(diagram: Diagram, packet: Packet): number[] {
+export function possibleLeaves(diagram: Diagram, packet: PacketFields): number[] {
   const { bdd, layout } = diagram.space;
   const bits = new Uint8Array(layout.levels).fill(ANY_BIT);
   for (const [name, value] of Object.entries(packet)) {
@@ -154,7 +154,7 @@ function ownCodes(space: PacketSpace, fields: readonly Field[]): number {
  * A packet of the set with a value for each field, or undefined for the empty set. It is in the first of `prefer` if any
  * can be, then in the second if it still can be, and so on; else it is the one with the smallest values.
  */
-export function examplePacket(set: PacketSet, prefer: readonly PacketSet[] = []): Packet | undefined {
+export function examplePacket(set: PacketSet, prefer: readonly PacketSet[] = []): PacketFields | undefined {
   const { space } = set;
   const { bdd, layout } = space;
   let node = and(bdd, nodeOf(space, set), ownCodes(space, layout.fields));
