@@ -80,7 +80,7 @@ export function highOf(bdd: Bdd, node: number): number {
 }
 
 /** Mixes three numbers into 32 bits. The low bits are good enough for a mask. */
-export function hash(a: number, b: number, c: number): number {
+function hash(a: number, b: number, c: number): number {
   let mixed = Math.imul(a, 0x9e37_79b1) ^ Math.imul(b, 0x85eb_ca77) ^ Math.imul(c, 0xc2b2_ae3d);
   mixed ^= mixed >>> 15;
   mixed = Math.imul(mixed, 0x2c1b_3c6d);
@@ -138,8 +138,8 @@ export function linkBuckets(bdd: Bdd): void {
   }
 }
 
-/** Where the cache has or would have the result for these operands: an index of `cache`, of four numbers. */
-export function cacheEntry(bdd: Bdd, a: number, b: number, c: number): number {
+/** Where in `cache` the result for these operands would be. */
+function cacheEntry(bdd: Bdd, a: number, b: number, c: number): number {
   return (hash(a, b, c) & ((bdd.cache.length >> 2) - 1)) << 2;
 }
 

@@ -1,6 +1,6 @@
 // What stands below a field: the classes of its values that everything after it cannot tell apart.
 import { type Interval, type IntervalSet, intervalSet } from '../net/interval.ts';
-import { type Bdd, levelOf } from './bdd.ts';
+import { type Bdd, highOf, levelOf, lowOf } from './bdd.ts';
 import type { Bits } from './field-values.ts';
 
 /** Values whose bits under `mask` are those of `value`. */
@@ -75,10 +75,8 @@ function intervalsBelow(bdd: Bdd, node: number, field: Bits, limit: number) {
       return true;
     }
     const splits = level === field.first + position;
-    const at = of << 2;
     return (
-      visit(splits ? bdd.nodes[at + 1]! : of, position + 1) &&
-      visit(splits ? bdd.nodes[at + 2]! : of, position + 1)
+      visit(splits ? lowOf(bdd, of) : of, position + 1) && visit(splits ? highOf(bdd, of) : of, position + 1)
     );
   };
   return visit(node, 0) && close() ? found : undefined;
@@ -98,8 +96,7 @@ function masksBelow(bdd: Bdd, node: number, field: Bits, limit: number) {
       return ++count <= limit;
     }
     const bit = 1n << BigInt(end - 1 - level);
-    const at = of << 2;
-    return visit(bdd.nodes[at + 1]!, mask | bit, value) && visit(bdd.nodes[at + 2]!, mask | bit, value | bit);
+    return visit(lowOf(bdd, of), mask | bit, value) && visit(highOf(bdd, of), mask | bit, value | bit);
   };
   return visit(node, 0n, 0n) ? found : undefined;
 }

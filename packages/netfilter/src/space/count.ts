@@ -1,5 +1,5 @@
 // How many assignments a set has, and one of them.
-import { type Bdd, levelOf } from './bdd.ts';
+import { type Bdd, highOf, levelOf, lowOf } from './bdd.ts';
 
 /**
  * The number of assignments to the variables of `levels` (ascending) for which the set holds. It must depend on no
@@ -21,8 +21,8 @@ export function countAssignments(bdd: Bdd, node: number, levels: readonly number
     const known = counts.get(of);
     if (known !== undefined) return known;
     const below = placeOf(of) + 1;
-    const low = bdd.nodes[(of << 2) + 1]!;
-    const high = bdd.nodes[(of << 2) + 2]!;
+    const low = lowOf(bdd, of);
+    const high = highOf(bdd, of);
     const sum = (count(low) << BigInt(placeOf(low) - below)) + (count(high) << BigInt(placeOf(high) - below));
     counts.set(of, sum);
     return sum;
@@ -39,11 +39,9 @@ export function someAssignment(bdd: Bdd, node: number, levels: number): Int8Arra
   const bits = new Int8Array(levels).fill(-1);
   let at = node;
   while (at >= bdd.leaves) {
-    const index = at << 2;
-    const low = bdd.nodes[index + 1]!;
-    const bit = low === 0 ? 1 : 0;
-    bits[bdd.nodes[index]!] = bit;
-    at = bit === 1 ? bdd.nodes[index + 2]! : low;
+    const bit = lowOf(bdd, at) === 0 ? 1 : 0;
+    bits[levelOf(bdd, at)] = bit;
+    at = bit === 1 ? highOf(bdd, at) : lowOf(bdd, at);
   }
   return bits;
 }

@@ -1,5 +1,5 @@
 // The arithmetic of diagrams: if-then-else, from which the others are made, and what is asked without making nodes.
-import { type Bdd, freshTag, makeNode, recall, remember } from './bdd.ts';
+import { type Bdd, freshTag, highOf, levelOf, lowOf, makeNode, recall, remember } from './bdd.ts';
 
 /** Tags that freshTag does not reach. */
 const DISJOINT = -0x7fff_ffff;
@@ -94,14 +94,13 @@ export function disjoint(bdd: Bdd, a: number, b: number): boolean {
   if (a > b) return disjoint(bdd, b, a);
   const known = recall(bdd, a, b, DISJOINT);
   if (known >= 0) return known === 1;
-  const { nodes } = bdd;
-  const aLevel = nodes[a << 2]!;
-  const bLevel = nodes[b << 2]!;
+  const aLevel = levelOf(bdd, a);
+  const bLevel = levelOf(bdd, b);
   const splitA = aLevel <= bLevel;
   const splitB = bLevel <= aLevel;
   const answer =
-    disjoint(bdd, splitA ? nodes[(a << 2) + 1]! : a, splitB ? nodes[(b << 2) + 1]! : b) &&
-    disjoint(bdd, splitA ? nodes[(a << 2) + 2]! : a, splitB ? nodes[(b << 2) + 2]! : b);
+    disjoint(bdd, splitA ? lowOf(bdd, a) : a, splitB ? lowOf(bdd, b) : b) &&
+    disjoint(bdd, splitA ? highOf(bdd, a) : a, splitB ? highOf(bdd, b) : b);
   remember(bdd, a, b, DISJOINT, answer ? 1 : 0);
   return answer;
 }
@@ -117,10 +116,9 @@ function mapped(bdd: Bdd, node: number, leaves: readonly number[], tag: number):
   if (node < bdd.leaves) return leaves[node]!;
   const known = recall(bdd, node, 0, tag);
   if (known >= 0) return known;
-  const at = node << 2;
-  const low = mapped(bdd, bdd.nodes[at + 1]!, leaves, tag);
-  const high = mapped(bdd, bdd.nodes[at + 2]!, leaves, tag);
-  const result = makeNode(bdd, bdd.nodes[at]!, low, high);
+  const low = mapped(bdd, lowOf(bdd, node), leaves, tag);
+  const high = mapped(bdd, highOf(bdd, node), leaves, tag);
+  const result = makeNode(bdd, levelOf(bdd, node), low, high);
   remember(bdd, node, 0, tag, result);
   return result;
 }
@@ -134,10 +132,9 @@ function isLeafOf(bdd: Bdd, node: number, leaf: number, tag: number): number {
   if (node < bdd.leaves) return node === leaf ? 1 : 0;
   const known = recall(bdd, node, 0, tag);
   if (known >= 0) return known;
-  const at = node << 2;
-  const low = isLeafOf(bdd, bdd.nodes[at + 1]!, leaf, tag);
-  const high = isLeafOf(bdd, bdd.nodes[at + 2]!, leaf, tag);
-  const result = makeNode(bdd, bdd.nodes[at]!, low, high);
+  const low = isLeafOf(bdd, lowOf(bdd, node), leaf, tag);
+  const high = isLeafOf(bdd, highOf(bdd, node), leaf, tag);
+  const result = makeNode(bdd, levelOf(bdd, node), low, high);
   remember(bdd, node, 0, tag, result);
   return result;
 }
@@ -180,7 +177,7 @@ export function sizeOf(bdd: Bdd, node: number): number {
 /** The levels that decide anything, ascending. */
 export function supportOf(bdd: Bdd, node: number): number[] {
   const levels = new Set<number>();
-  for (const each of reachable(bdd, [node])) levels.add(bdd.nodes[each << 2]!);
+  for (const each of reachable(bdd, [node])) levels.add(levelOf(bdd, each));
   return [...levels].sort((a, b) => a - b);
 }
 
@@ -189,8 +186,7 @@ export function leavesOf(bdd: Bdd, node: number): number[] {
   if (node < bdd.leaves) return [node];
   const leaves = new Set<number>();
   for (const each of reachable(bdd, [node])) {
-    for (const child of [bdd.nodes[(each << 2) + 1]!, bdd.nodes[(each << 2) + 2]!])
-      if (child < bdd.leaves) leaves.add(child);
+    for (const child of [lowOf(bdd, each), highOf(bdd, each)]) if (child < bdd.leaves) leaves.add(child);
   }
   return [...leaves].sort((a, b) => a - b);
 }
@@ -202,7 +198,7 @@ function reachable(bdd: Bdd, roots: readonly number[]): number[] {
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
-    for (const child of [bdd.nodes[(node << 2) + 1]!, bdd.nodes[(node << 2) + 2]!]) {
+    for (const child of [lowOf(bdd, node), highOf(bdd, node)]) {
       if (child >= bdd.leaves && !seen.has(child)) open.push(child);
     }
   }

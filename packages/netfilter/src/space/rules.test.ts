@@ -5,11 +5,14 @@ import { bitsOf } from '../net/address.ts';
 import { inconsistencies } from './collect.ts';
 import { always, decide, decideByField, LEAF, packetsDecided, renameLeaves, thenDecide } from './decision.ts';
 import { VARIABLE_ORDERS, type VariableOrder } from './fields.ts';
+import { forEvery, forSome } from './packet-fields.ts';
 import {
+  allPackets,
+  complementPackets,
   countPackets,
+  isEmpty,
   leafFor,
   packetsCover,
-  packetsOverlap,
   packetsWhere,
   samePackets,
 } from './packet-set.ts';

@@ -1,5 +1,5 @@
 // Operations on the variables of a diagram: fix them, forget them, put functions in their place.
-import { type Bdd, freshTag, levelOf, makeNode, recall, remember } from './bdd.ts';
+import { type Bdd, freshTag, highOf, levelOf, lowOf, makeNode, recall, remember } from './bdd.ts';
 import { and, ite, or } from './operations.ts';
 
 /** Tags that freshTag does not reach. */
@@ -40,14 +40,13 @@ export function restrict(bdd: Bdd, node: number, fixed: number): number {
   if (rest < bdd.leaves) return node;
   const known = recall(bdd, node, rest, COFACTOR);
   if (known >= 0) return known;
-  const at = node << 2;
   let result: number;
   if (levelOf(bdd, rest) === level) {
-    const isOne = bdd.nodes[(rest << 2) + 1]! === 0;
-    result = restrict(bdd, bdd.nodes[at + (isOne ? 2 : 1)]!, restOf(bdd, rest));
+    const isOne = lowOf(bdd, rest) === 0;
+    result = restrict(bdd, isOne ? highOf(bdd, node) : lowOf(bdd, node), restOf(bdd, rest));
   } else {
-    const low = restrict(bdd, bdd.nodes[at + 1]!, rest);
-    const high = restrict(bdd, bdd.nodes[at + 2]!, rest);
+    const low = restrict(bdd, lowOf(bdd, node), rest);
+    const high = restrict(bdd, highOf(bdd, node), rest);
     result = makeNode(bdd, level, low, high);
   }
   remember(bdd, node, rest, COFACTOR, result);
@@ -56,9 +55,8 @@ export function restrict(bdd: Bdd, node: number, fixed: number): number {
 
 /** A cube without its first variable. */
 function restOf(bdd: Bdd, cubeNode: number): number {
-  const at = cubeNode << 2;
-  const low = bdd.nodes[at + 1]!;
-  return low === 0 ? bdd.nodes[at + 2]! : low;
+  const low = lowOf(bdd, cubeNode);
+  return low === 0 ? highOf(bdd, cubeNode) : low;
 }
 
 /** Where the set holds for some values of the variables (a `variableSet`). Throws TooLarge. */
@@ -75,20 +73,19 @@ function quantify(bdd: Bdd, node: number, variables: number, tag: number): numbe
   if (node < bdd.leaves) return node;
   const level = levelOf(bdd, node);
   let rest = variables;
-  while (levelOf(bdd, rest) < level) rest = bdd.nodes[(rest << 2) + 2]!;
+  while (levelOf(bdd, rest) < level) rest = highOf(bdd, rest);
   if (rest < bdd.leaves) return node;
   const known = recall(bdd, node, rest, tag);
   if (known >= 0) return known;
-  const at = node << 2;
-  let result = quantify(bdd, bdd.nodes[at + 1]!, rest, tag);
+  let result = quantify(bdd, lowOf(bdd, node), rest, tag);
   if (levelOf(bdd, rest) === level) {
     const settled = tag === EXISTS ? 1 : 0;
     if (result !== settled) {
-      const high = quantify(bdd, bdd.nodes[at + 2]!, rest, tag);
+      const high = quantify(bdd, highOf(bdd, node), rest, tag);
       result = tag === EXISTS ? or(bdd, result, high) : and(bdd, result, high);
     }
   } else {
-    result = makeNode(bdd, level, result, quantify(bdd, bdd.nodes[at + 2]!, rest, tag));
+    result = makeNode(bdd, level, result, quantify(bdd, highOf(bdd, node), rest, tag));
   }
   remember(bdd, node, rest, tag, result);
   return result;
@@ -118,13 +115,12 @@ export function substitute(bdd: Bdd, node: number, by: Substitution): number {
 
 function substituted(bdd: Bdd, node: number, by: Substitution): number {
   if (node < bdd.leaves) return node;
-  const at = node << 2;
-  const level = bdd.nodes[at]!;
+  const level = levelOf(bdd, node);
   if (level >= by.functions.length) return node;
   const known = recall(bdd, node, 0, by.tag);
   if (known >= 0) return known;
-  const low = substituted(bdd, bdd.nodes[at + 1]!, by);
-  const high = substituted(bdd, bdd.nodes[at + 2]!, by);
+  const low = substituted(bdd, lowOf(bdd, node), by);
+  const high = substituted(bdd, highOf(bdd, node), by);
   const given = by.functions[level]!;
   let result: number;
   if (given >= 0) result = ite(bdd, given, high, low);
