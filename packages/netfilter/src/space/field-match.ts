@@ -19,6 +19,8 @@ export type FieldMatch =
   | IntervalSet<bigint>
   | IntervalSet<number>;
 
+type SimpleMatch = FieldValue | Prefix | Interval<number> | Interval<bigint>;
+
 /** Numbers of IANA's "Assigned Internet Protocol Numbers" that rules name. */
 const PROTOCOLS: Readonly<Record<string, number>> = {
   icmp: 1,
@@ -54,32 +56,24 @@ export function matchValues(
   const take = (one: FieldMatch): void => {
     if (Array.isArray(one)) for (const each of one) take(each);
     else if (typeof one === 'object' && 'mask' in one) masks.push(one);
-    else intervals.push(intervalOf(layout, field, one as Exclude<FieldMatch, Mask | readonly FieldMatch[]>));
+    else intervals.push(intervalOf(layout, field, one as SimpleMatch));
   };
   take(match);
+  const end = 1n << BigInt(field.bits);
+  const outside = intervals.find(({ first, last }) => first < 0n || last < first || last >= end);
+  if (outside !== undefined) throw notOf(field, `${outside.first}-${outside.last} is no interval`);
+  const beyond = masks.find(({ mask, value }) => mask < 0n || value < 0n || mask >= end || value >= end);
+  if (beyond !== undefined) throw notOf(field, `${beyond.value}/${beyond.mask} is no mask`);
   if (masks.length > 0 && field.kind === 'words')
     throw new Error(`${field.name} has words, which have no bits`);
   return { intervals: intervalSet(intervals), masks };
 }
 
-function intervalOf(
-  layout: Layout,
-  field: Field | FieldSlice,
-  one: FieldValue | Prefix | Interval<number> | Interval<bigint>,
-): Interval<bigint> {
-  const interval = rawInterval(layout, field, one);
-  const { first, last } = interval;
-  if (first < 0n || last < first || last >> BigInt(field.bits) !== 0n) {
-    throw new Error(`${first}-${last} is no interval of ${field.name}, which has ${field.bits} bits`);
-  }
-  return interval;
+function notOf(field: Field | FieldSlice, problem: string): Error {
+  return new Error(`${problem} of ${field.name}, which has ${field.bits} bits`);
 }
 
-function rawInterval(
-  layout: Layout,
-  field: Field | FieldSlice,
-  one: FieldValue | Prefix | Interval<number> | Interval<bigint>,
-): Interval<bigint> {
+function intervalOf(layout: Layout, field: Field | FieldSlice, one: SimpleMatch): Interval<bigint> {
   if (typeof one === 'string') {
     if (field.kind === 'words') return wordCodes(field, one);
     const number = field.name === 'proto' ? PROTOCOLS[one] : undefined;
@@ -88,14 +82,19 @@ function rawInterval(
   }
   if (field.kind === 'words') throw new Error(`${field.name} is one of ${field.words.join(', ')}`);
   if (typeof one === 'number' || typeof one === 'bigint') return { first: BigInt(one), last: BigInt(one) };
-  if ('first' in one) return { first: BigInt(one.first), last: BigInt(one.last) };
+  if ('first' in one) {
+    if (typeof one.first === 'bigint') return one as Interval<bigint>;
+    return { first: BigInt(one.first), last: BigInt(one.last) };
+  }
   if (one.family !== layout.family) throw new Error(`${formatAddress(one)} in a space of ${layout.family}`);
   return 'length' in one ? prefixInterval(one) : { first: one.value, last: one.value };
 }
 
 /** The code of one value. */
 export function valueCode(layout: Layout, field: Field | FieldSlice, value: FieldValue): bigint {
-  return intervalOf(layout, field, value).first;
+  const { first } = intervalOf(layout, field, value);
+  if (first < 0n || first >> BigInt(field.bits) !== 0n) throw notOf(field, `${first} is no value`);
+  return first;
 }
 
 /** A code as its word, address or number. */

@@ -46,7 +46,7 @@ export function isBelow(bdd: Bdd, node: number, field: Bits): boolean {
  * if-then-else, so 100,000 addresses cost what their nodes cost. Throws TooLarge.
  */
 export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], otherwise: number): number {
-  const { edges, aligned } = edgesOf(field, cases);
+  const { edges, aligned, networks } = edgesOf(field, cases);
   const width = wordsOf(field);
 
   /** Among the cases `from`..`to` the first whose first (`side` 0) or last (`side` 1) value has the bit set, or to + 1. */
@@ -64,18 +64,29 @@ export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], other
     return low;
   };
 
+  /** One case that is a network, below `position`: a chain, made from its end. */
+  const chain = (position: number, index: number): number => {
+    let node = cases[index]!.target;
+    for (let at = networks[index]! - 1; at >= position; at--) {
+      const fromRight = field.bits - 1 - at;
+      const bit = (edges[index * 2 * width + (fromRight >>> 5)]! >>> (fromRight & 31)) & 1;
+      const level = field.first + at;
+      node = bit === 1 ? makeNode(bdd, level, otherwise, node) : makeNode(bdd, level, node, otherwise);
+    }
+    return node;
+  };
+
   /**
    * The values that agree in the bits before `position`. Cases `from`..`to` reach among them; `left` and `right` say
    * that the first of these begins, that the last of these ends outside.
    */
   const block = (position: number, from: number, to: number, left: boolean, right: boolean): number => {
     if (from > to) return otherwise;
-    if (
-      from === to &&
-      (left || position >= aligned[from * 2]!) &&
-      (right || position >= aligned[from * 2 + 1]!)
-    ) {
-      return cases[from]!.target;
+    if (from === to) {
+      const isFull =
+        (left || position >= aligned[from * 2]!) && (right || position >= aligned[from * 2 + 1]!);
+      if (isFull) return cases[from]!.target;
+      if (!left && !right && networks[from] !== NO_NETWORK) return chain(position, from);
     }
     const upperBegins = firstWithBit(left ? from + 1 : from, to, 0, position);
     const upperEnds = firstWithBit(from, right ? to - 1 : to, 1, position);
@@ -91,35 +102,58 @@ function wordsOf(field: Bits): number {
   return (field.bits + 31) >>> 5;
 }
 
-/**
- * First and last value of each case as 32-bit words, lowest word first, and for each the position from which on a first
- * value has only zeros, a last value only ones: there the case fills its block to that side.
- */
-function edgesOf(field: Bits, cases: readonly Case[]): { edges: Uint32Array; aligned: Uint8Array } {
+/** In the place of a length: the case is no network. */
+const NO_NETWORK = 255;
+
+interface Edges {
+  /** First and last value of each case as 32-bit words, lowest word first. */
+  readonly edges: Uint32Array;
+  /**
+   * For each of these the position from which on a first value has only zeros, a last value only ones: there the case
+   * fills its block to that side.
+   */
+  readonly aligned: Uint8Array;
+  /** For each case its length as a network, or NO_NETWORK. */
+  readonly networks: Uint8Array;
+}
+
+function edgesOf(field: Bits, cases: readonly Case[]): Edges {
   const width = wordsOf(field);
   const edges = new Uint32Array(cases.length * 2 * width);
   const aligned = new Uint8Array(cases.length * 2);
+  const networks = new Uint8Array(cases.length);
   let before = -1n;
-  for (const [i, { first, last }] of cases.entries()) {
+  for (let i = 0; i < cases.length; i++) {
+    const { first, last } = cases[i]!;
     if (first <= before || last < first) throw new Error('the cases of a field are not sorted and disjoint');
     before = last;
-    for (let side = 0; side < 2; side++) {
-      const at = (i * 2 + side) * width;
-      let value = side === 0 ? first : last;
-      for (let word = 0; word < width; word++) {
-        edges[at + word] = Number(BigInt.asUintN(32, value));
-        if (width > 1) value >>= 32n;
-      }
-      let free = 0;
-      for (let word = 0; word < width && free === word * 32; word++) {
-        const bits = side === 0 ? edges[at + word]! : ~edges[at + word]!;
-        // Zeros at the right end: of 0 it is the whole word.
-        free += bits === 0 ? 32 : 31 - Math.clz32(bits & -bits);
-      }
-      aligned[i * 2 + side] = Math.max(0, field.bits - free);
+    const at = i * 2 * width;
+    for (let word = 0; word < width; word++) {
+      const shift = BigInt(word * 32);
+      edges[at + word] = Number(BigInt.asUintN(32, first >> shift));
+      edges[at + width + word] = Number(BigInt.asUintN(32, last >> shift));
     }
+    let zeros = 0;
+    for (let word = 0; word < width && zeros === word * 32; word++) zeros += zerosAtEnd(edges[at + word]!);
+    let ones = 0;
+    for (let word = 0; word < width && ones === word * 32; word++)
+      ones += zerosAtEnd(~edges[at + width + word]!);
+    aligned[i * 2] = Math.max(0, field.bits - zeros);
+    aligned[i * 2 + 1] = Math.max(0, field.bits - ones);
+    let common = field.bits - width * 32;
+    for (let word = width - 1, same = true; word >= 0 && same; word--) {
+      const different = edges[at + word]! ^ edges[at + width + word]!;
+      common += Math.clz32(different);
+      same = different === 0;
+    }
+    networks[i] = Math.max(aligned[i * 2]!, aligned[i * 2 + 1]!) <= common ? common : NO_NETWORK;
   }
   if (before >> BigInt(field.bits) > 0n)
     throw new Error(`${before} is more than a field of ${field.bits} bits holds`);
-  return { edges, aligned };
+  return { edges, aligned, networks };
+}
+
+/** Of 0 it is the whole word. */
+function zerosAtEnd(word: number): number {
+  return word === 0 ? 32 : 31 - Math.clz32(word & -word);
 }

@@ -99,6 +99,8 @@ test('bugs of the caller are named: fields, words, values, families, spaces', ()
   expect(() => where({ dport: 65_536 })).toThrow('65536-65536 is no interval of dport, which has 16 bits');
   expect(() => where({ dport: { first: 9, last: 3 } })).toThrow('9-3 is no interval');
   expect(() => where({ src: address('2001:db8::1') })).toThrow('2001:db8::1 in a space of ipv4');
+  expect(() => where({ dport: { mask: 0x1_0000n, value: 0n } })).toThrow('0/65536 is no mask of dport');
+  expect(() => containsPacket(where({ dport: 1 }), { dport: 65_536 })).toThrow('65536 is no value of dport');
   expect(() => where({ iif: { mask: 1n, value: 1n } })).toThrow('iif has words');
   expect(() => intersectPackets(allPackets(space), allPackets(packetSpace({ family: 'ipv4' })))).toThrow(
     'different spaces',
