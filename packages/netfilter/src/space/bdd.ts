@@ -9,8 +9,11 @@
 export interface Bdd {
   /** How many numbers are leaves. */
   readonly leaves: number;
-  /** How many nodes there may be. */
+  /** How many nodes there may be at once, and how many may be made in all. */
   readonly budget: number;
+  readonly effort: number;
+  /** How many nodes there may be until the next collection, so that neither is exceeded. */
+  limit: number;
   /** Four numbers a node: level, low, high, next node of the same bucket. */
   nodes: Int32Array;
   /** Nodes in use, leaves included. */
@@ -21,6 +24,8 @@ export interface Bdd {
   cache: Int32Array;
   /** The last tag given to an operation that has its own entries in the cache; tags are negative. */
   tag: number;
+  /** Nodes that are gone again. */
+  collected: number;
   /** Counts collections. */
   epoch: number;
 }
@@ -31,19 +36,31 @@ export const LEAF_LEVEL = 0x7fff_ffff;
 const FIRST_CAPACITY = 1 << 12;
 const LARGEST_CACHE = 1 << 21;
 
-/** Thrown in the middle of an operation when the budget of nodes is used up; `withinBudget` turns it into a result. */
+/**
+ * Thrown in the middle of an operation when the budget (nodes at once) or the effort (nodes made in all) is used up;
+ * `inSomeOrder` turns it into a result.
+ */
 export class TooLarge extends Error {
-  readonly budget: number;
-  constructor(budget: number) {
-    super(`the packet sets need more than ${budget} nodes`);
+  readonly exceeded: 'budget' | 'effort';
+  constructor(exceeded: 'budget' | 'effort', nodes: number) {
+    super(`the packet sets need more than ${nodes} nodes${exceeded === 'effort' ? ' in all' : ''}`);
     this.name = 'TooLarge';
-    this.budget = budget;
+    this.exceeded = exceeded;
   }
 }
 
-/** An empty manager. `budget`: nodes before TooLarge is thrown; a node takes 16 bytes, tables up to 20 more. */
-export function createBdd(options: { readonly leaves?: number; readonly budget?: number } = {}): Bdd {
-  const { leaves = 16, budget = 4_000_000 } = options;
+export interface BddOptions {
+  /** How many different leaves there may be: 0 to this number less one. Default 16. */
+  readonly leaves?: number;
+  /** Nodes at once before TooLarge; 24 bytes each and up to 64 MB of tables. Default 8,000,000. */
+  readonly budget?: number;
+  /** Nodes made in all before TooLarge, collected ones too: a measure of time, a million or two a second. Default none. */
+  readonly effort?: number;
+}
+
+/** An empty manager. */
+export function createBdd(options: BddOptions = {}): Bdd {
+  const { leaves = 16, budget = 8_000_000, effort = Number.MAX_SAFE_INTEGER } = options;
   let capacity = FIRST_CAPACITY;
   while (capacity < leaves * 2) capacity *= 2;
   const nodes = new Int32Array(capacity * 4);
@@ -55,11 +72,14 @@ export function createBdd(options: { readonly leaves?: number; readonly budget?:
   return {
     leaves,
     budget,
+    effort,
+    limit: Math.min(budget, effort),
     nodes,
     used: leaves,
     buckets: new Int32Array(capacity),
     cache: new Int32Array(capacity * 4),
     tag: 0,
+    collected: 0,
     epoch: 0,
   };
 }
@@ -100,7 +120,7 @@ export function makeNode(bdd: Bdd, level: number, low: number, high: number): nu
     const at = node << 2;
     if (nodes[at + 1] === low && nodes[at + 2] === high && nodes[at] === level) return node;
   }
-  if (bdd.used << 2 === nodes.length || bdd.used >= bdd.budget) {
+  if (bdd.used << 2 === nodes.length || bdd.used >= bdd.limit) {
     grow(bdd);
     bucket = mixed & (bdd.buckets.length - 1);
   }
@@ -116,7 +136,8 @@ export function makeNode(bdd: Bdd, level: number, low: number, high: number): nu
 
 /** Twice the room. */
 function grow(bdd: Bdd): void {
-  if (bdd.used >= bdd.budget) throw new TooLarge(bdd.budget);
+  if (bdd.used >= bdd.budget) throw new TooLarge('budget', bdd.budget);
+  if (bdd.used >= bdd.limit) throw new TooLarge('effort', bdd.effort);
   const capacity = (bdd.nodes.length >> 2) * 2;
   const nodes = new Int32Array(capacity * 4);
   nodes.set(bdd.nodes);

@@ -33,6 +33,8 @@ export function collect(bdd: Bdd, roots: Iterable<number>): (node: number) => nu
   bdd.buckets.fill(0);
   linkBuckets(bdd);
   bdd.cache.fill(0);
+  bdd.collected += used - next;
+  bdd.limit = Math.min(bdd.budget, bdd.effort - bdd.collected);
   bdd.epoch++;
   return (node) => moved[node] ?? -1;
 }

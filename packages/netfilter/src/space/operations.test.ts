@@ -333,6 +333,25 @@ test('a budget ends in TooLarge before the memory does, and leaves the manager s
   expect(sizeOf(bdd, few)).toBe(2);
 });
 
+test('an effort counts nodes that are gone again', () => {
+  const bdd = createBdd({ effort: 1000 });
+  const pairsMade = (): number => {
+    let made = 0;
+    for (let a = 0; a < 20; a++) {
+      for (let b = a + 1; b < 20; b++) {
+        and(bdd, variable(bdd, a), variable(bdd, b));
+        made++;
+      }
+      collect(bdd, []);
+    }
+    return made;
+  };
+  expect(pairsMade()).toBe(190);
+  expect(() => Array.from({ length: 10 }, pairsMade)).toThrow('more than 1000 nodes in all');
+  expect(bdd.used).toBeLessThan(100);
+  expect(inconsistencies(bdd)).toEqual([]);
+});
+
 test('a decision is no set', () => {
   const bdd = createBdd();
   const decision = ite(bdd, variable(bdd, 0), 2, 3);

@@ -1,14 +1,9 @@
 // A space of packets: one family's fields and the diagrams over them. What is kept when it is tidied up.
-import { type Bdd, createBdd, TooLarge } from './bdd.ts';
+import { type Bdd, type BddOptions, createBdd, TooLarge } from './bdd.ts';
 import { collect } from './collect.ts';
 import { type Layout, type LayoutOptions, packetLayout, type VariableOrder } from './fields.ts';
 
-export interface PacketSpaceOptions extends LayoutOptions {
-  /** How many different leaves decisions may have: they are 0 to this number less one. Default 16. */
-  readonly leaves?: number;
-  /** Nodes before an operation gives up with TooLarge; default 4,000,000, which is 150 MB. */
-  readonly budget?: number;
-}
+export interface PacketSpaceOptions extends LayoutOptions, BddOptions {}
 
 /** Where packet sets and decisions live. Those of different spaces cannot be combined. */
 export interface PacketSpace {
@@ -95,26 +90,38 @@ export function collectSpace(space: PacketSpace): void {
 
 export type Budgeted<T> =
   | { readonly kind: 'done'; readonly value: T; readonly order: VariableOrder }
-  | { readonly kind: 'too large'; readonly budget: number };
+  | { readonly kind: 'too large' };
+
+export interface OrderOptions {
+  /** Which orders to try; the one that did last time is best put first. */
+  readonly orders?: readonly VariableOrder[];
+  /** What each order may cost in the first round, in the second and so on; then only the space's own limits hold. */
+  readonly efforts?: readonly number[];
+}
 
 /**
- * Runs `work` in a space of the first variable order, and when it is too large there, again in one of the next: no order
- * is best for all rulesets. `too large` when none will do. Other errors are passed on.
+ * Runs `work` in a space of the first variable order, and when it is too large there or takes too long, again in one of
+ * the next: no order is best for all rulesets. Those that only took too long get another, longer try. `too large` when
+ * none will do. Other errors are passed on.
  */
 export function inSomeOrder<T>(
   options: PacketSpaceOptions,
   work: (space: PacketSpace) => T,
-  orders: readonly VariableOrder[] = ['F', 'B', 'A', 'G'],
+  { orders = ['F', 'B', 'A', 'G'], efforts = [2_000_000, 16_000_000] }: OrderOptions = {},
 ): Budgeted<T> {
-  let budget = 0;
-  for (const order of orders) {
-    const space = packetSpace({ ...options, order });
-    try {
-      return { kind: 'done', value: work(space), order };
-    } catch (error) {
-      if (!(error instanceof TooLarge)) throw error;
-      budget = error.budget;
+  const { effort: most = Number.MAX_SAFE_INTEGER } = options;
+  let left = orders;
+  for (const effort of [...efforts.filter((each) => each < most), most]) {
+    const slow: VariableOrder[] = [];
+    for (const order of left) {
+      try {
+        return { kind: 'done', value: work(packetSpace({ ...options, order, effort })), order };
+      } catch (error) {
+        if (!(error instanceof TooLarge)) throw error;
+        if (error.exceeded === 'effort') slow.push(order);
+      }
     }
+    left = slow;
   }
-  return { kind: 'too large', budget };
+  return { kind: 'too large' };
 }

@@ -225,12 +225,19 @@ test('when one order is too large the next one is tried, and when none will do t
   const [largest, , , smallest] = ranked as [VariableOrder, VariableOrder, VariableOrder, VariableOrder];
   expect(sizes.get(largest)!).toBeGreaterThan(sizes.get(smallest)!);
   const budget = sizes.get(smallest)!;
-  expect(inSomeOrder({ family: 'ipv4', budget }, pairs, [largest, smallest])).toEqual({
+  expect(inSomeOrder({ family: 'ipv4', budget }, pairs, { orders: [largest, smallest] })).toEqual({
     kind: 'done',
     order: smallest,
     value: budget,
   });
-  expect(inSomeOrder({ family: 'ipv4', budget: 1000 }, pairs)).toEqual({ kind: 'too large', budget: 1000 });
+  expect(inSomeOrder({ family: 'ipv4', budget: 1000 }, pairs)).toEqual({ kind: 'too large' });
+  // Within the effort of the first round one order is quick enough; without it the first one is taken.
+  const inRounds = (efforts: readonly number[]) =>
+    inSomeOrder({ family: 'ipv4' }, pairs, { orders: [largest, smallest], efforts });
+  expect(inRounds([budget])).toMatchObject({ kind: 'done', order: smallest });
+  expect(inRounds([1000, sizes.get(largest)!])).toMatchObject({ kind: 'done', order: largest });
+  expect(inRounds([])).toMatchObject({ kind: 'done', order: largest });
+  expect(inSomeOrder({ family: 'ipv4', effort: 1000 }, pairs)).toEqual({ kind: 'too large' });
   const bug = () => {
     throw new RangeError('not about size');
   };
