@@ -46,4 +46,5 @@ export {
   packetSpace,
   release,
   spaceSize,
+  tidySpace,
 } from './space/packet-space.ts';

@@ -24,6 +24,8 @@ export interface Bdd {
   cache: Int32Array;
   /** The last tag given to an operation that has its own entries in the cache; tags are negative. */
   tag: number;
+  /** Nodes that the last collection kept. */
+  kept: number;
   /** Nodes that are gone again. */
   collected: number;
   /** Counts collections. */
@@ -79,6 +81,7 @@ export function createBdd(options: BddOptions = {}): Bdd {
     buckets: new Int32Array(capacity),
     cache: new Int32Array(capacity * 4),
     tag: 0,
+    kept: leaves,
     collected: 0,
     epoch: 0,
   };

@@ -30,6 +30,7 @@ export function collect(bdd: Bdd, roots: Iterable<number>): (node: number) => nu
     moved[node] = next++;
   }
   bdd.used = next;
+  bdd.kept = next;
   bdd.buckets.fill(0);
   linkBuckets(bdd);
   bdd.cache.fill(0);

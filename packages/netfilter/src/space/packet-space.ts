@@ -70,7 +70,7 @@ export function release(diagram: Diagram): void {
   else held.delete(diagram);
 }
 
-/** Nodes in use, garbage included: when it is more than a few times what it was after the last collection, collect. */
+/** Nodes in use, garbage included. */
 export function spaceSize(space: PacketSpace): number {
   return space.bdd.used;
 }
@@ -86,6 +86,20 @@ export function collectSpace(space: PacketSpace): void {
     diagram.node = renumbered(diagram.node);
     diagram.epoch = bdd.epoch;
   }
+}
+
+/** Below this size there is no need to tidy up: 10 MB. */
+const SMALL = 500_000;
+
+/**
+ * `collectSpace` if that is likely to be worth it: where there is four times as much as the last one kept. Meant to be
+ * called often, between one rule and the next, with all that is still needed held. Says whether it collected.
+ */
+export function tidySpace(space: PacketSpace): boolean {
+  const { used, kept, budget } = space.bdd;
+  if (used < Math.min(SMALL, budget / 2) || used < Math.min(kept * 4, budget / 2 + kept / 2)) return false;
+  collectSpace(space);
+  return true;
 }
 
 export type Budgeted<T> =

@@ -25,6 +25,7 @@ import {
   packetSpace,
   release,
   spaceSize,
+  tidySpace,
 } from './packet-space.ts';
 
 const FIELDS = ['src', 'dst', 'proto', 'dport'] as const;
@@ -205,6 +206,31 @@ test('collecting between rules changes no result, and gives the room back', () =
     expect(countPackets(packetsDecided(acc, leaf))).toBe(countPackets(packetsDecided(expected, leaf)));
   }
   expect(samePackets(acc, compiled(tidy, rules, LEAF.drop))).toBe(true);
+});
+
+test('tidying waits until it is worth it, and keeps within a budget what fits into it', () => {
+  const rules = rulesOf(5, 150, 32);
+  const plain = packetSpace({ family: 'ipv4' });
+  const expected = compiled(plain, rules, LEAF.drop);
+  expect(tidySpace(plain)).toBe(false);
+  const budget = Math.floor(spaceSize(plain) / 2);
+  expect(
+    inSomeOrder({ family: 'ipv4', budget }, (space) => compiled(space, rules, LEAF.drop), { orders: ['F'] })
+      .kind,
+  ).toBe('too large');
+  const small = packetSpace({ family: 'ipv4', budget });
+  let collections = 0;
+  let all = hold(always(small, LEAF.drop));
+  for (const { match, leaf } of [...rules].reverse()) {
+    const next = hold(decide(packetsWhere(small, match), always(small, leaf), all));
+    release(all);
+    all = next;
+    if (tidySpace(small)) collections++;
+  }
+  expect(collections).toBeGreaterThan(0);
+  expect(collections).toBeLessThan(50);
+  const accepted = (of: Decision) => countPackets(packetsDecided(of, LEAF.accept));
+  expect(accepted(all)).toBe(accepted(expected));
 });
 
 test('when one order is too large the next one is tried, and when none will do that is the result', () => {
