@@ -126,6 +126,12 @@ test('the same lines in every order of variables, when they are the only ones', 
   }
 });
 
+test('what holds for all values of a field is said once, though some of them have more', () => {
+  const both = where({ src: prefix('10.0.0.0/8'), dport: 22 });
+  const more = where({ src: prefix('192.0.2.0/24'), dport: 80, iif: 'eth0' });
+  expect(lines(either(both, more)).sort()).toEqual(['10.0.0.0/8 × 22', '192.0.2.0/24 × 80 × in eth0']);
+});
+
 test('a limit cuts the list and says so', () => {
   const set = either(
     ...Array.from({ length: 12 }, (_, i) => where({ src: prefix(`10.${i}.0.0/16`), dport: 1000 + i })),

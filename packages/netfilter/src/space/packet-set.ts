@@ -157,7 +157,7 @@ function ownCodes(space: PacketSpace, fields: readonly Field[]): number {
 export function examplePacket(set: PacketSet, prefer: readonly PacketSet[] = []): PacketFields | undefined {
   const { space } = set;
   const { bdd, layout } = space;
-  let node = and(bdd, nodeOf(space, set), ownCodes(space, layout.fields));
+  let node = nodeOf(space, set);
   for (const wish of prefer) {
     const narrowed = and(bdd, node, nodeOf(space, wish));
     if (narrowed !== 0) node = narrowed;

@@ -173,16 +173,15 @@ test('a verdict map is the first of its cases, with chains to go to and without,
       { values: [{ mask: 3n, value: 1n }, 12], decision: chains[1]! },
       { values: 4, decision: chains[2]! },
     ];
-    for (const some of [
-      cases,
-      cases.slice(0, 2),
-      [cases[1]!, { values: 9, decision: always(space, LEAF.drop) }],
-    ]) {
-      const expected = some.reduceRight(
-        (rest, { values, decision }) => decide(packetsWhere(space, { [name]: values }), decision, rest),
-        fall,
-      );
-      expect(samePackets(decideByField(space, name, some, fall), expected)).toBe(true);
+    const simple = [cases[1]!, { values: 9, decision: always(space, LEAF.drop) }];
+    for (const some of [cases, cases.slice(0, 2), simple]) {
+      for (const otherwise of [fall, chains[2]!]) {
+        const expected = some.reduceRight(
+          (rest, { values, decision }) => decide(packetsWhere(space, { [name]: values }), decision, rest),
+          otherwise,
+        );
+        expect(samePackets(decideByField(space, name, some, otherwise), expected)).toBe(true);
+      }
     }
   }
 });
