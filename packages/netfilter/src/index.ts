@@ -27,3 +27,40 @@ export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';
 export * from './render/nft-statement.ts';
 export * from './render/nft-text.ts';
+export { TooLarge } from './space/bdd.ts';
+export * from './space/box-text.ts';
+export * from './space/boxes.ts';
+export type { FieldValues, Mask } from './space/classes.ts';
+export * from './space/decision.ts';
+export type { FieldMatch, FieldValue } from './space/field-match.ts';
+export {
+  CT_STATES,
+  type Field,
+  type FieldSlice,
+  type FieldSpec,
+  type Layout,
+  type LayoutOptions,
+  NO_INTERFACE,
+  type NumberField,
+  OTHER_INTERFACE,
+  VARIABLE_ORDERS,
+  type VariableOrder,
+  type WordField,
+} from './space/fields.ts';
+export * from './space/packet-fields.ts';
+export * from './space/packet-set.ts';
+export {
+  type Budgeted,
+  collectSpace,
+  type Decision,
+  type Diagram,
+  hold,
+  inSomeOrder,
+  type PacketSet,
+  type PacketSpace,
+  type PacketSpaceOptions,
+  packetSpace,
+  release,
+  spaceSize,
+  tidySpace,
+} from './space/packet-space.ts';

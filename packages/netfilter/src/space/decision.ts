@@ -1,0 +1,98 @@
+// Decisions: a verdict for every packet, put together from rules as a chain puts them together.
+
+import { type FieldMatch, matchValues } from './field-match.ts';
+import { type Case, fieldSwitch, isBelow, maskSet, valuesSwitch } from './field-values.ts';
+import { fieldOf } from './fields.ts';
+import { ite, leafSet, leavesOf, mapLeaves, seq, unionAll } from './operations.ts';
+import {
+  type Decision,
+  decisionOf,
+  nodeOf,
+  type PacketSet,
+  type PacketSpace,
+  setOf,
+} from './packet-space.ts';
+
+/**
+ * Leaves that verdicts commonly have. `drop` and `accept` are 0 and 1, so a decision between these two alone is the set
+ * of what is accepted. `fall` is a chain's end without a verdict. The other numbers are the caller's.
+ */
+export const LEAF = { drop: 0, accept: 1, reject: 2, fall: 3, unknown: 4 } as const;
+
+/** The same for all packets. */
+export function always(space: PacketSpace, leaf: number): Decision {
+  if (!Number.isInteger(leaf) || leaf < 0 || leaf >= space.bdd.leaves) {
+    throw new Error(`leaf ${leaf} in a space of ${space.bdd.leaves} leaves`);
+  }
+  return decisionOf(space, leaf);
+}
+
+/** `then` for the packets of the set, `otherwise` for all others: one rule before what comes after it. */
+export function decide(set: PacketSet, then: Decision, otherwise: Decision): Decision {
+  const { space } = set;
+  return decisionOf(space, ite(space.bdd, nodeOf(space, set), nodeOf(space, then), nodeOf(space, otherwise)));
+}
+
+/** The first decision, and where it is `leaf` (`fall`: a chain returned) the second. */
+export function thenDecide(first: Decision, second: Decision, leaf: number = LEAF.fall): Decision {
+  const { space } = first;
+  return decisionOf(space, seq(space.bdd, nodeOf(space, first), nodeOf(space, second), leaf));
+}
+
+/**
+ * A verdict map: the decision of the first case that has the packet's value of the field, else `otherwise`. Cheap
+ * for many cases when their decisions do not look at fields above this one.
+ */
+export function decideByField(
+  space: PacketSpace,
+  name: string,
+  cases: readonly { readonly values: FieldMatch; readonly decision: Decision }[],
+  otherwise: Decision,
+): Decision {
+  const { bdd, layout } = space;
+  const field = fieldOf(layout, name);
+  const read = cases.map(({ values, decision }) => ({
+    ...matchValues(layout, field, values),
+    target: nodeOf(space, decision),
+  }));
+  const rest = nodeOf(space, otherwise);
+  const sorted: Case[] = read
+    .flatMap(({ intervals, target }) => intervals.map((interval) => ({ ...interval, target })))
+    .sort((a, b) => (a.first < b.first ? -1 : 1));
+  const isSimple =
+    read.every(({ masks, target }) => masks.length === 0 && isBelow(bdd, target, field)) &&
+    isBelow(bdd, rest, field) &&
+    sorted.every((each, i) => i === 0 || each.first > sorted[i - 1]!.last);
+  if (isSimple) return decisionOf(space, fieldSwitch(bdd, field, sorted, rest));
+  let node = rest;
+  for (const { intervals, masks, target } of read.reverse()) {
+    const masked = masks.map(({ mask, value }) => maskSet(bdd, field, mask, value));
+    node = ite(bdd, unionAll(bdd, [valuesSwitch(bdd, field, intervals, 1), ...masked]), target, node);
+  }
+  return decisionOf(space, node);
+}
+
+/** The packets for which the decision is one of these leaves. */
+export function packetsDecided(decision: Decision, ...leaves: readonly number[]): PacketSet {
+  const { space } = decision;
+  const node = nodeOf(space, decision);
+  return setOf(
+    space,
+    unionAll(
+      space.bdd,
+      leaves.map((leaf) => leafSet(space.bdd, node, leaf)),
+    ),
+  );
+}
+
+/** Other leaves: `reject` and `drop` made one, or a base chain's policy put in the place of `fall`. */
+export function renameLeaves(decision: Decision, names: Readonly<Record<number, number>>): Decision {
+  const { space } = decision;
+  const leaves = Array.from({ length: space.bdd.leaves }, (_, leaf) => names[leaf] ?? leaf);
+  return decisionOf(space, mapLeaves(space.bdd, nodeOf(space, decision), leaves));
+}
+
+/** The leaves that occur, ascending. */
+export function decisionLeaves(decision: Decision): number[] {
+  return leavesOf(decision.space.bdd, nodeOf(decision.space, decision));
+}
