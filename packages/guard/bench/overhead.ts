@@ -3,6 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { buildModules } from '../build.mjs';
 
 const ROUNDS = Number(process.argv[2] ?? 12);
 const MILLISECONDS = 400;
@@ -25,8 +26,8 @@ function message<T>(child: ChildProcess): Promise<T> {
 }
 
 async function start(framework: string, kind: string): Promise<Subject> {
-  const child = fork(fileURLToPath(new URL('./server.ts', import.meta.url)), [framework, kind], {
-    execArgv: ['--import', 'tsx'],
+  const child = fork(fileURLToPath(new URL('./server.mjs', import.meta.url)), [framework, kind], {
+    execArgv: [],
     env: { ...process.env, NODE_ENV: 'production' },
   });
   const { port } = await message<{ port: number }>(child);
@@ -65,17 +66,18 @@ async function turn({ child, port }: Subject, request: string): Promise<{ rate: 
   return { rate: answered / seconds, perCpu: answered / ((await cpu(child)) - before) };
 }
 
+await buildModules(fileURLToPath(new URL('../dist', import.meta.url)));
 const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 console.log(
   `guarded / bare, median of ${ROUNDS} rounds, turns of ${MILLISECONDS} ms in changing order; wanted >= 0.97`,
 );
 console.log('framework  route       bare req/s   throughput   per CPU second');
-for (const framework of ['http', 'express', 'fastify', 'hono', 'koa']) {
+for (const framework of process.argv[3]?.split(',') ?? ['http', 'express', 'fastify', 'hono', 'koa']) {
   const bare = await start(framework, 'bare');
   const guarded = await start(framework, 'guarded');
   for (const [route, request] of PATHS) {
-    for (const each of [bare, guarded, bare, guarded]) await turn(each, request);
+    for (let warm = 0; warm < 4; warm++) for (const each of [bare, guarded]) await turn(each, request);
     const rates: number[] = [];
     const ratios = { rate: [] as number[], perCpu: [] as number[] };
     for (let round = 0; round < ROUNDS; round++) {

@@ -118,21 +118,27 @@ function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate:
     return found instanceof Promise ? found.then(go) : go(found);
   }
 
-  /** What the handlers answer counts only if a public route, or `authorize`, has released it. */
-  async function limited(
+  /** What the handlers answer counts only if a public route, or `authorize`, has released it. At once where they answer at once. */
+  function limited(
     context: Context,
     run: () => unknown,
     deny: (found: NonNullable<Finding>) => Response,
-  ) {
+  ): unknown {
     const visa: Visa = { released: false, free: false, denied: undefined };
     (context as unknown as WithVisa)[VISA] = visa;
-    const refused = () => deny(visa.denied ?? { reason: 'answered by something that is not public' });
-    try {
-      const answer = await run();
-      return visa.released || visa.free ? answer : refused();
-    } catch (error) {
+    const passed = (answer: unknown) =>
+      visa.released || visa.free
+        ? answer
+        : deny(visa.denied ?? { reason: 'answered by something that is not public' });
+    const failed = (error: unknown) => {
       if (visa.released || visa.free) throw error;
-      return refused();
+      return passed(undefined);
+    };
+    try {
+      const answer = run();
+      return answer instanceof Promise ? answer.then(passed, failed) : passed(answer);
+    } catch (error) {
+      return failed(error);
     }
   }
 

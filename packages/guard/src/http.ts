@@ -1,8 +1,8 @@
 // The guard of node:http: stands before the server, so that no listener sees a request that was not let in.
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { finder, readDeclaration } from './declaration.ts';
-import { judgeBy } from './judge.ts';
+import { type Finding, judgeBy } from './judge.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
@@ -40,23 +40,22 @@ export function guard(server: Server | HttpsServer, options: GuardOptions<Incomi
 
   const handle: Guard = { routes: () => tableOf(declared, declared, judge.hasAuthorize) };
   register(server, handle);
+  const deny = (request: IncomingMessage, response: ServerResponse, found: NonNullable<Finding>): false => {
+    refuse(response, judge.refusal(request.method, request.url, found), judge.challenge);
+    return false;
+  };
   stand(server, {
     judge,
     ask: judge.ask,
     admit(request, response) {
       const target = request.url ?? '';
-      const deny = (found: Parameters<typeof judge.refusal>[2]) => {
-        refuse(response, judge.refusal(request.method, target, found), judge.challenge);
-        return false;
-      };
-      const unclear = ambiguity(request, target);
-      if (unclear !== undefined) return deny({ reason: unclear });
+      const reason = ambiguity(request, target);
+      if (reason !== undefined) return deny(request, response, { reason });
       if (find(request.method ?? '', pathOf(target)) !== undefined && !asksForMethod(target)) return true;
       const found = judge.ask(request);
       if (found === undefined) return true;
-      return found instanceof Promise
-        ? found.then((later) => later === undefined || deny(later))
-        : deny(found);
+      if (!(found instanceof Promise)) return deny(request, response, found);
+      return found.then((later) => later === undefined || deny(request, response, later));
     },
   });
   return handle;

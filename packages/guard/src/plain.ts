@@ -60,8 +60,9 @@ export function hasPlainHeaders(raw: readonly string[]): boolean {
   for (let i = 0; i < raw.length; i += 2) {
     const value = raw[i + 1]!;
     if (value.includes('\n') || value.includes('\r')) return false;
-    if (INTERESTING[raw[i]!.length] !== true) continue;
-    const name = raw[i]!.toLowerCase();
+    const given = raw[i]!;
+    if (INTERESTING[given.length] !== true) continue;
+    const name = given.toLowerCase();
     const bit = SINGLE.get(name);
     if (bit === undefined) {
       if (OVERRIDES.has(name)) return false;

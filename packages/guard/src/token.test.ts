@@ -26,12 +26,12 @@ test.each([
   `Bearer ${TOKEN}, Bearer ${TOKEN}`,
   `Bearer ${TOKEN.toUpperCase()}`,
   `Bearer ${TOKEN}\0`,
-  `Bearer ${'x'.repeat(513)}`,
+  `Bearer ${'x'.repeat(257)}`,
 ])('refuses %j', (header) => expect(asked(tokenIs(TOKEN), header)).toBe(false));
 
 test('a longer token leaves nothing behind for the next comparison', () => {
   const authorize = tokenIs(TOKEN);
-  expect(asked(authorize, `Bearer ${TOKEN}${'x'.repeat(400)}`)).toBe(false);
+  expect(asked(authorize, `Bearer ${TOKEN}${'x'.repeat(200)}`)).toBe(false);
   expect(asked(authorize, `Bearer ${TOKEN}`)).toBe(true);
 });
 
@@ -41,6 +41,6 @@ test.each([
   [['']],
   [['short']],
   [['with space in the token']],
-  [['x'.repeat(513)]],
+  [['x'.repeat(257)]],
   [[TOKEN, undefined]],
 ])('cannot be made of %j', (tokens) => expect(() => tokenIs(...(tokens as string[]))).toThrow(TypeError));

@@ -1,22 +1,23 @@
 // Tokens: compares a bearer token in a time that tells nothing about it.
 import { timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Answer } from './options.ts';
 
 /** What carries headers: Node's, Express's and Fastify's request, Koa's context, or Hono's context. */
 export type WithHeaders =
   | { readonly headers: { readonly authorization?: string | undefined } }
-  | { readonly req: { header(name: 'authorization'): string | undefined } };
+  | { readonly req: { header(name: 'authorization'): string | undefined }; readonly env?: unknown };
 
 const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
 const SHORTEST = 16;
-const LONGEST = 512;
+const LONGEST = 256;
 
 /**
  * An `authorize` that lets in who sends `Authorization: Bearer TOKEN` with one of the expected tokens.
  *
  * Takes the same time wherever the tokens differ, and however long the expected ones are: all of them are compared, each
- * filled up to 512 bytes.
- * @throws TypeError when a token is missing, shorter than 16 characters or longer than 512, or can't stand in the header:
+ * filled up to 256 bytes.
+ * @throws TypeError when a token is missing, shorter than 16 characters or longer than 256, or can't stand in the header:
  *   an empty environment variable must not become a password
  *
  * @example
@@ -43,6 +44,13 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
     for (const each of filled) found = timingSafeEqual(each, given) || found;
     return found;
   };
+}
+
+function headerOf(request: WithHeaders): string | undefined {
+  if ('headers' in request) return request.headers.authorization;
+  // Hono makes an object of all headers to find one; Node has it at hand.
+  const incoming = (request.env as { incoming?: IncomingMessage } | undefined)?.incoming;
+  return incoming === undefined ? request.req.header('authorization') : incoming.headers.authorization;
 }
 
 function isToken(text: string): boolean {

@@ -1,22 +1,21 @@
-// One server of the benchmark, a process of its own: `tsx server.ts FRAMEWORK bare|guarded`. Tells its port and its CPU time.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+// One server of the benchmark, a process of its own: `node server.mjs FRAMEWORK bare|guarded`, with the built package. Tells its port and its CPU time.
+import { createServer } from 'node:http';
 import { serve } from '@hono/node-server';
 import express from 'express';
 import Fastify from 'fastify';
 import { Hono } from 'hono';
 import Koa from 'koa';
-import { guard as guardExpress } from '../src/express.ts';
-import { guard as guardFastify } from '../src/fastify.ts';
-import { guard as guardHono } from '../src/hono.ts';
-import { guard as guardHttp } from '../src/http.ts';
-import { guard as guardKoa } from '../src/koa.ts';
-import { tokenIs } from '../src/token.ts';
+import { guard as guardExpress } from '../dist/express.js';
+import { guard as guardFastify } from '../dist/fastify.js';
+import { guard as guardHono } from '../dist/hono.js';
+import { guard as guardHttp } from '../dist/http.js';
+import { tokenIs } from '../dist/index.js';
+import { guard as guardKoa } from '../dist/koa.js';
 
 const TEXT = JSON.stringify({ ok: true });
 const guarded = process.argv[3] === 'guarded';
 const options = { authorize: tokenIs('correct-horse-battery-staple'), public: ['GET /health'] };
-const MAKE: Record<string, () => Promise<Server>> = {
+const MAKE = {
   async http() {
     const server = createServer((_request, response) => {
       response.setHeader('content-type', 'application/json');
@@ -45,7 +44,7 @@ const MAKE: Record<string, () => Promise<Server>> = {
     if (guarded) guardHono(app, options);
     app.get('/health', (c) => c.json({ ok: true }));
     app.get('/secret', (c) => c.json({ ok: true }));
-    return serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }) as Server;
+    return serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
   },
   async koa() {
     const app = new Koa();
@@ -57,9 +56,9 @@ const MAKE: Record<string, () => Promise<Server>> = {
   },
 };
 
-const server = await MAKE[process.argv[2]!]!();
-const tell = () => process.send!({ port: (server.address() as AddressInfo).port });
+const server = await MAKE[process.argv[2]]();
+const tell = () => process.send({ port: server.address().port });
 if (server.listening) tell();
 else server.once('listening', tell);
-process.on('message', () => process.send!({ cpu: process.cpuUsage() }));
+process.on('message', () => process.send({ cpu: process.cpuUsage() }));
 process.on('disconnect', () => process.exit());
