@@ -9,7 +9,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'test/unit/**/*.test.ts', 'lab/**/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'packages/*/test/**/*.test.ts',
+            'test/unit/**/*.test.ts',
+            'lab/**/*.test.ts',
+          ],
           // Properties try thousands of cases; on a busy machine that takes longer than vitest's five seconds.
           testTimeout: 30_000,
         },

@@ -1,0 +1,242 @@
+// The guard of Express: stands before the application, and again where the router hands a request to a route.
+import type { Application, Request, Response } from 'express';
+import { type Declaration, finder, mustBeMatchable, readDeclaration } from './declaration.ts';
+import { routesOf, stackOf } from './express-routes.ts';
+import { type Finding, type Judge, judgeBy } from './judge.ts';
+import { isOpen } from './open.ts';
+import type { Guard, GuardOptions } from './options.ts';
+import { ambiguity, asksForMethod, pathOf } from './plain.ts';
+import { register } from './registry.ts';
+import { refuse, type Seal, seal } from './seal.ts';
+import { type Gate, isListener, learnServer, watchServers } from './server.ts';
+
+export { open } from './open.ts';
+export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
+export { tokenIs } from './token.ts';
+
+type Next = (...values: unknown[]) => void;
+type Handle = (request: Request, response: Response, next: Next) => void;
+
+/** One of the router's layers, as far as Express 4 and 5 have it alike. */
+interface Layer {
+  readonly handle: object;
+  readonly route?: { readonly path: unknown };
+}
+
+/** A mounted router or middleware that a request is inside of. */
+interface Mount {
+  readonly outer: Mount | undefined;
+  /** Where its part of the path ends. */
+  readonly end: number;
+  /** Whether its pattern is that of the declaration. */
+  readonly asDeclared: boolean;
+}
+
+/** A request that was let in for one declared route only. */
+interface Visa {
+  readonly declared: Declaration;
+  readonly path: string;
+  /** How long `baseUrl` was when the application got the request. */
+  readonly base: number;
+  readonly seal: Seal;
+  readonly judge: Judge<Request>;
+  mount: Mount | undefined;
+  /** `authorize` has said yes after all. */
+  free: boolean;
+}
+
+const VISA = Symbol('moat visa');
+type WithVisa = { [VISA]?: Visa };
+
+/**
+ * Guards an Express application: whatever routes, routers, mounted applications, static files and error handlers it has or
+ * gets, and upgrades of the server that serves it.
+ *
+ * A request for a public route is let in for that route alone: what else would answer it (a route before it, a
+ * middleware, the not-found handler) cannot.
+ * @throws TypeError for a declaration that is none, or that has more than literal segments, `:name` and a `*` at the end
+ *
+ * @example
+ * const app = express();
+ * guard(app, { authorize: tokenIs(process.env['TOKEN']), public: ['GET /health'] });
+ */
+export function guard(app: Application, options: GuardOptions<Request>): Guard {
+  const own = app as unknown as { handle: Handle; request: object };
+  if (typeof own?.handle !== 'function') throw new TypeError('guard: expected an application of express()');
+  const declared = (options.public ?? []).map((text) => mustBeMatchable(readDeclaration(text)));
+  const find = finder(declared);
+  const judge = judgeBy(options);
+  const ask = (request: Request) => {
+    // The same that Express does a moment later; `authorize` gets Express's request and not only Node's.
+    Object.setPrototypeOf(request, own.request);
+    return judge.ask(request);
+  };
+  const gate: Gate = { judge, ask: (request) => ask(request as Request) };
+  const next = own.handle;
+  const seen = new WeakSet<object>();
+
+  const handle: Guard = { routes: () => routesOf(app, declared, judge.hasAuthorize) };
+  register(app, handle);
+  isListener(app, gate);
+  watchServers(gate);
+  own.handle = function guarded(request, response, done) {
+    const target = request.originalUrl ?? request.url;
+    const unclear = ambiguity(request, target);
+    if (unclear !== undefined) return deny(judge, request, response, { reason: unclear });
+    learnServer(request, gate);
+    const path = pathOf(request.url);
+    const declaration = find(request.method, path);
+    // Inside another guarded application that let the request in for one route, this one asks.
+    if (declaration !== undefined && (response as WithVisa)[VISA] === undefined && !asksForMethod(target)) {
+      hookLayers(app, seen);
+      (response as WithVisa)[VISA] = {
+        declared: declaration,
+        path,
+        base: (request.baseUrl ?? '').length,
+        seal: seal(response, () =>
+          deny(judge, request, response, { reason: 'answered by something that is not public' }),
+        ),
+        judge,
+        mount: undefined,
+        free: false,
+      };
+      return next.call(app, request, response, done);
+    }
+    return after(ask(request), (found) => {
+      if (found === undefined) next.call(app, request, response, done);
+      else deny(judge, request, response, found);
+    });
+  };
+  return handle;
+}
+
+function after(found: Finding | Promise<Finding>, then: (found: Finding) => void): void {
+  if (found instanceof Promise) void found.then(then);
+  else then(found);
+}
+
+function deny(
+  judge: Judge<Request>,
+  request: Request,
+  response: Response,
+  found: NonNullable<Finding>,
+): void {
+  const target = request.originalUrl ?? request.url;
+  refuse(response, judge.refusal(request.method, target, found), judge.challenge);
+}
+
+const hooked = new WeakSet<object>();
+
+/**
+ * Every layer of every router goes through two methods of one prototype, at the moment when it is called; that is where
+ * a visa is looked at. Requests without one, and applications without a guard, go through as before.
+ */
+function hookLayers(app: Application, seen: WeakSet<object>): void {
+  if (seen.has(app)) return;
+  const layer = stackOf(app)[0];
+  if (layer === undefined) return;
+  seen.add(app);
+  const prototype = Object.getPrototypeOf(layer) as Record<string, unknown>;
+  if (hooked.has(prototype)) return;
+  hooked.add(prototype);
+  for (const name of ['handleRequest', 'handle_request']) {
+    const original = prototype[name];
+    if (typeof original !== 'function') continue;
+    prototype[name] = function (this: Layer, request: Request, response: Response, next: Next) {
+      const visa = (response as WithVisa)[VISA];
+      const go = (then: Next) => original.call(this, request, response, then);
+      // The layers inside a route have no `route`; they are reached only through one that was looked at.
+      if (visa === undefined || visa.free || !('route' in this)) return go(next);
+      if (visa.seal.refused) return undefined;
+      return this.route === undefined
+        ? pass(this, visa, request, go, next)
+        : enter(this, visa, request, response, go, next);
+    };
+  }
+}
+/** A middleware, router or mounted application: runs, but what it writes itself is held. */
+function pass(layer: Layer, visa: Visa, request: Request, go: (next: Next) => void, next: Next): void {
+  const outer = visa.mount;
+  const end = request.baseUrl.length;
+  if (end > (outer?.end ?? visa.base)) {
+    visa.mount = { outer, end, asDeclared: mountedAsDeclared(visa, outer, request) };
+  }
+  visa.seal.released = isOpen(layer.handle);
+  go((...values) => {
+    visa.mount = outer;
+    visa.seal.released = false;
+    next(...values);
+  });
+}
+
+/** A route: runs if it is the declared one, or if `authorize` says yes. */
+function enter(
+  layer: Layer,
+  visa: Visa,
+  request: Request,
+  response: Response,
+  go: (next: Next) => void,
+  next: Next,
+): void {
+  if (isDeclared(layer, visa, request)) {
+    visa.seal.released = true;
+    go((...values) => {
+      // An error of a public route may be answered; what comes after it may not.
+      const failed =
+        values[0] !== undefined && values[0] !== null && values[0] !== 'route' && values[0] !== 'router';
+      visa.seal.released = failed;
+      next(...values);
+    });
+    return;
+  }
+  after(visa.judge.ask(request), (found) => {
+    if (found !== undefined) {
+      deny(visa.judge, request, response, found);
+      return;
+    }
+    visa.free = true;
+    visa.seal.released = true;
+    go(next);
+  });
+}
+
+/** Whether the route that is about to serve the request is the one that was declared: same method, same path, same pattern. */
+function isDeclared({ route }: Layer, { declared, path, base, mount }: Visa, request: Request): boolean {
+  const mounted = request.baseUrl.slice(base);
+  const rest = pathOf(request.url);
+  const same = mounted + rest === path || (rest === '/' && mounted === path);
+  if (!same || request.method !== declared.method) return false;
+  for (let each = mount; each !== undefined; each = each.outer) if (!each.asDeclared) return false;
+  const depth = slashes(mounted);
+  if (mounted.length !== (mount?.end ?? base) - base) return false;
+  const tail = declared.segments.slice(depth);
+  const pattern = `/${tail.join('/')}`;
+  const is = (given: unknown) => given === pattern || (depth > 0 && tail.length === 0 && given === '');
+  return Array.isArray(route?.path) ? route.path.some(is) : is(route?.path);
+}
+
+/** Whether the parameters of a mount's pattern are those of the declaration, at the same place with the same value. */
+function mountedAsDeclared(visa: Visa, outer: Mount | undefined, request: Request): boolean {
+  const { declared, base } = visa;
+  const parts = request.baseUrl.slice(base).split('/').slice(1);
+  const from = outer === undefined ? 0 : slashes(request.baseUrl.slice(base, outer.end));
+  const wanted = new Map<string, string>();
+  for (const [index, part] of parts.entries()) {
+    const segment = declared.segments[index];
+    if (segment === undefined || segment.startsWith('*')) return false;
+    if (segment.startsWith(':')) wanted.set(segment.slice(1), part);
+    else if (segment !== part) return false;
+  }
+  const params = request.params as Record<string, string>;
+  for (const [name, value] of Object.entries(params)) {
+    const part = wanted.get(name);
+    if (part === undefined || decodeURIComponent(part) !== value) return false;
+  }
+  return declared.segments
+    .slice(from, parts.length)
+    .every((segment) => !segment.startsWith(':') || segment.slice(1) in params);
+}
+
+function slashes(text: string): number {
+  return text.split('/').length - 1;
+}

@@ -1,0 +1,141 @@
+// The guard of Fastify: seals every response of the server, and releases it in the first hook after the route was found.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { finder, readDeclaration } from './declaration.ts';
+import { type Finding, judgeBy } from './judge.ts';
+import type { Guard, GuardOptions } from './options.ts';
+import { ambiguity, asksForMethod, pathOf } from './plain.ts';
+import { register } from './registry.ts';
+import { refuse, seal, sealOf } from './seal.ts';
+import { isServer, releaseSocket, stand } from './server.ts';
+import { type Known, tableOf } from './table.ts';
+
+export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
+export { tokenIs } from './token.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever server, logger and type provider the application has.
+type AnyFastify = FastifyInstance<any, any, any, any, any>;
+
+/**
+ * Guards a Fastify application: its routes and those of its plugins, not-found and error handlers, and upgrades. Stands
+ * before all routes; `app.register(guard, options)` does the same once it was awaited.
+ *
+ * The application does not start (`ready`, `listen` and `inject` reject) when a route was added before the guard, when a
+ * public route does not exist, or when one has constraints: each by name.
+ * @throws TypeError for a declaration that is none, a server of HTTP/2, or an application that is not the outermost
+ *
+ * @example
+ * const app = Fastify();
+ * guard(app, { authorize: tokenIs(process.env['TOKEN']), public: ['GET /health'] });
+ */
+export function guard(
+  app: AnyFastify,
+  options: GuardOptions<FastifyRequest>,
+  done?: (error?: Error) => void,
+): Guard {
+  if (!isServer(app?.server)) throw new TypeError('guard: expected a Fastify application over HTTP/1.1');
+  if ('server' in Object.getPrototypeOf(app)) {
+    throw new TypeError('guard: expected the outermost application, got one inside a plugin');
+  }
+  const declared = (options.public ?? []).map(readDeclaration);
+  const texts = new Set(declared.map(({ text }) => text));
+  const isLiteral = finder(declared);
+  const patterns = declared.some(({ literal }) => !literal);
+  const judge = judgeBy(options);
+  const known: Known[] = [];
+  const problems = routesBefore(app).map((route) => `${route} was added before the guard`);
+
+  const handle: Guard = { routes: () => tableOf(known, declared, judge.hasAuthorize) };
+  register(app, handle, () => app.ready());
+  stand(app.server, {
+    judge,
+    // @fastify/websocket routes upgrades like requests, and adds this.
+    takesUpgrades: () => 'websocketServer' in app,
+    admit(request, response) {
+      const target = request.url ?? '';
+      // Fastify hands a URL that it cannot decode to a handler without running any hook.
+      const reason = ambiguity(request, target);
+      if (reason !== undefined) {
+        refuse(response, judge.refusal(request.method, target, { reason }), judge.challenge);
+        return false;
+      }
+      seal(response, () => {
+        const found = { reason: 'answered by something that is not public' } as const;
+        refuse(response, judge.refusal(request.method, target, found), judge.challenge);
+      });
+      return true;
+    },
+  });
+
+  app.addHook('onRoute', ({ method, url, constraints }) => {
+    for (const each of [method].flat()) {
+      const text = `${each} ${url}`;
+      known.push({ method: each, path: url });
+      if (texts.has(text) && Object.keys(constraints ?? {}).length > 0) {
+        problems.push(`${text} is public, but this route of it is for some requests only (constraints)`);
+      }
+    }
+  });
+
+  app.addHook('onReady', (next: (error?: Error) => void) => {
+    const missing = handle.routes().filter((route) => route.missing);
+    for (const { method, path } of missing)
+      problems.push(`${method} ${path} is public, but there is no such route`);
+    if (problems.length === 0) return next();
+    const advice = 'Put guard(app, …) before all routes, and into `public` only routes that exist.';
+    return next(new Error(`guard: ${problems.join('; ')}. ${advice}`));
+  });
+
+  const isPublic = (request: FastifyRequest, target: string): boolean => {
+    const { method } = request;
+    if (isLiteral(method, pathOf(target)) === undefined && !patterns) return false;
+    return !request.is404 && !asksForMethod(target) && texts.has(`${method} ${request.routeOptions.url}`);
+  };
+
+  app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, next: () => void) => {
+    const raw = request.raw as typeof request.raw & { originalUrl?: string };
+    const target = raw.originalUrl ?? raw.url ?? '';
+    const settle = (found: Finding) => {
+      releaseSocket(raw);
+      if (found !== undefined) {
+        reply.hijack();
+        refuse(reply.raw, judge.refusal(raw.method, target, found), judge.challenge);
+        return;
+      }
+      const held = sealOf(reply.raw);
+      if (held?.refused === true) return;
+      if (held !== undefined) held.released = true;
+      next();
+    };
+    if (sealOf(reply.raw) === undefined) {
+      // Did not come through the server: `inject`.
+      const reason = ambiguity(raw, target);
+      if (reason !== undefined) return settle({ reason });
+    }
+    // An upgrade is never public: whoever holds the socket is beyond the route.
+    if (raw.headers.upgrade === undefined && isPublic(request, target)) return settle(undefined);
+    const found = judge.ask(request);
+    if (found instanceof Promise) void found.then(settle);
+    else settle(found);
+  });
+
+  done?.();
+  return handle;
+}
+
+// As a plugin it has to reach the routes beside it.
+Object.assign(guard, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: '@moat/guard',
+});
+
+const PRINTED = /^[│├└─\s]*(\S.*) \(([A-Z, -]+)\)/;
+
+function routesBefore(app: AnyFastify): string[] {
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const [, path, methods = ''] = PRINTED.exec(line) ?? [];
+      return path === undefined ? [] : [`${methods.split(', ')[0]} ${path}`];
+    });
+}

@@ -1,0 +1,176 @@
+// The guard of Koa: stands before all middleware, and looks into the routers among them before they run.
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type Koa from 'koa';
+import type { Context, Middleware, Next } from 'koa';
+import { type Declaration, finder, mustBeMatchable, readDeclaration } from './declaration.ts';
+import { type Finding, type Judge, judgeBy } from './judge.ts';
+import { isOpen } from './open.ts';
+import type { Guard, GuardOptions } from './options.ts';
+import { ambiguity, asksForMethod, pathOf } from './plain.ts';
+import { register } from './registry.ts';
+import { refuse, type Seal, seal } from './seal.ts';
+import { type Gate, isListener, learnServer, watchServers } from './server.ts';
+import { type Known, tableOf } from './table.ts';
+
+export { open } from './open.ts';
+export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
+export { tokenIs } from './token.ts';
+
+/** The middleware of @koa/router, and of koa-router before it, shows its router. */
+interface Router {
+  readonly stack: readonly Layer[];
+  match(path: string, method: string): { readonly pathAndMethod: readonly Layer[]; readonly route: boolean };
+}
+interface Layer {
+  readonly path: unknown;
+  readonly methods: readonly string[];
+}
+
+/** A request that was let in for one declared route only. */
+interface Visa {
+  readonly declared: Declaration;
+  readonly path: string;
+  readonly seal: Seal;
+  readonly judge: Judge<Context>;
+  free: boolean;
+}
+
+/**
+ * Guards a Koa application: all of its middleware, whenever it is added, and upgrades of the server that serves it.
+ *
+ * Koa has no routes. A literal public path means whatever is answered there; but where @koa/router answers, only the
+ * declared route of it can, and patterns are public only there (or in middleware that is marked `open`).
+ * @throws TypeError for a declaration that is none, or that has more than literal segments, `:name` and a `*` at the end
+ *
+ * @example
+ * const app = new Koa();
+ * guard(app, { authorize: tokenIs(process.env['TOKEN']), public: ['GET /health'] });
+ */
+export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Context>): Guard {
+  const own = app as unknown as {
+    middleware: Middleware[];
+    callback: () => object;
+    createContext: (request: IncomingMessage, response: ServerResponse) => Context;
+    handleRequest: (context: Context, run: (context: Context) => Promise<unknown>) => unknown;
+  };
+  if (typeof own?.handleRequest !== 'function')
+    throw new TypeError('guard: expected an application of new Koa()');
+  const declared = (options.public ?? []).map((text) => mustBeMatchable(readDeclaration(text)));
+  const find = finder(declared);
+  const judge = judgeBy(options);
+  const gate: Gate = {
+    judge,
+    ask: (request) => judge.ask(own.createContext(request, new ServerResponse(request))),
+  };
+  const { callback, handleRequest } = own;
+
+  const handle: Guard = { routes: () => routesOf(own.middleware, declared, judge.hasAuthorize) };
+  register(app, handle);
+  watchServers(gate);
+  own.callback = () => {
+    const listener = callback.call(app);
+    isListener(listener, gate);
+    return listener;
+  };
+  own.handleRequest = (context, run) => {
+    const { req, res } = context;
+    const target = context.originalUrl;
+    const reason = ambiguity(req, target);
+    if (reason !== undefined) return deny(judge, context, { reason });
+    learnServer(req, gate);
+    const path = pathOf(target);
+    const declaration = find(req.method ?? '', path);
+    if (declaration !== undefined && !asksForMethod(target)) {
+      const visa: Visa = {
+        declared: declaration,
+        path,
+        seal: seal(res, () => deny(judge, context, { reason: 'answered by something that is not public' })),
+        judge,
+        free: false,
+      };
+      visa.seal.released = declaration.literal;
+      return handleRequest.call(app, context, () => walk(own.middleware, visa, context));
+    }
+    const go = (found: Finding) =>
+      found === undefined ? handleRequest.call(app, context, run) : deny(judge, context, found);
+    const found = judge.ask(context);
+    return found instanceof Promise ? found.then(go) : go(found);
+  };
+  return handle;
+}
+
+function deny(judge: Judge<Context>, { req, res, originalUrl }: Context, found: NonNullable<Finding>): void {
+  refuse(res, judge.refusal(req.method, originalUrl, found), judge.challenge);
+}
+
+/** The middleware one after the other as Koa runs them, with a look at each before it runs. */
+function walk(middleware: readonly Middleware[], visa: Visa, context: Context): Promise<unknown> {
+  let last = -1;
+  const dispatch = async (index: number): Promise<unknown> => {
+    if (index <= last) throw new Error('next() called multiple times');
+    last = index;
+    const each = middleware[index];
+    if (each === undefined || !(await mayRun(each, visa, context))) return undefined;
+    const { seal } = visa;
+    if (!isOpen(each) || visa.free) return each(context as never, () => dispatch(index + 1));
+    const before = seal.released;
+    seal.released = true;
+    const next: Next = () => {
+      seal.released = before;
+      return dispatch(index + 1);
+    };
+    return each(context as never, next);
+  };
+  return dispatch(0);
+}
+
+async function mayRun(middleware: Middleware, visa: Visa, context: Context): Promise<boolean> {
+  if (visa.free) return true;
+  if (visa.seal.refused) return false;
+  const { declared, path } = visa;
+  const routed = matched(middleware, context);
+  const same = context.method === declared.method && pathOf(context.url) === path;
+  if (same && routed === undefined) return true;
+  if (same && routed!.every((layer) => layer.path === declared.path)) {
+    visa.seal.released = true;
+    return true;
+  }
+  const found = await visa.judge.ask(context);
+  if (found === undefined) {
+    visa.free = true;
+    visa.seal.released = true;
+    return true;
+  }
+  context.respond = false;
+  deny(visa.judge, context, found);
+  return false;
+}
+
+function routerOf(middleware: object): Router | undefined {
+  const { router } = middleware as { router?: Partial<Router> };
+  return typeof router?.match === 'function' && Array.isArray(router.stack) ? (router as Router) : undefined;
+}
+
+/** The routes that a router would run, all of them: the first that does not call `next` answers. */
+function matched(middleware: object, context: Context): readonly Layer[] | undefined {
+  const router = routerOf(middleware);
+  if (router === undefined) return undefined;
+  const { routerPath, newRouterPath } = context as { routerPath?: string; newRouterPath?: string };
+  const { pathAndMethod, route } = router.match(routerPath ?? newRouterPath ?? context.path, context.method);
+  return route ? pathAndMethod.filter(({ methods }) => methods.length > 0) : undefined;
+}
+
+function routesOf(
+  middleware: readonly Middleware[],
+  declared: readonly Declaration[],
+  hasAuthorize: boolean,
+) {
+  const known: Known[] = middleware.flatMap((each) =>
+    (routerOf(each)?.stack ?? []).flatMap(({ path, methods }) =>
+      methods.map((method) => ({ method, path: String(path) })),
+    ),
+  );
+  const plain = middleware.some((each) => routerOf(each) === undefined);
+  const opened = middleware.some(isOpen);
+  return tableOf(known, declared, hasAuthorize, ({ literal }) => (literal ? plain : opened));
+}
