@@ -225,7 +225,8 @@ asRoot(
     const before = policy();
     const enabled = await say(session, 'enable --allow-lockout --confirm 3');
     expect(enabled.code).toBe(0);
-    expect(enabled.stdout).toContain('within 3 s');
+    // Never more than was asked for; less where loading took its time.
+    expect(enabled.stdout).toMatch(/within [123] s/);
     expect(await isLoaded()).toBe(true);
     // Dead, not disconnected: the shell's end must not take the way back with it.
     await session.run('kill -9 $$', 100);
@@ -305,7 +306,7 @@ test('an edit by hand, reloaded and not confirmed: the old file is back, the edi
   const before = policy();
   const edited = `# mine\n${before.replace('allow 80\n', '')}allow 9000/tcp\n`;
   writeFileSync(moat.policy, edited);
-  expect(await moat.ok('reload', '--confirm', '2')).toContain('within 2 s');
+  expect(await moat.ok('reload', '--confirm', '2')).toMatch(/within [12] s/);
   expect(await inForce(edited)).toBe(true);
   expect(await eventually(8000, async () => inForce(before))).toBe(true);
   expect(await eventually(2000, async () => !isPending())).toBe(true);
