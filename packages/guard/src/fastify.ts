@@ -6,7 +6,7 @@ import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, seal, sealOf } from './seal.ts';
-import { isServer, releaseSocket, stand } from './server.ts';
+import { type Gate, isListener, isServer, releaseSocket, stand } from './server.ts';
 import { type Known, tableOf } from './table.ts';
 
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
@@ -46,7 +46,7 @@ export function guard(
 
   const handle: Guard = { routes: () => tableOf(known, declared, judge.hasAuthorize) };
   register(app, handle, () => app.ready());
-  stand(app.server, {
+  const gate: Gate = {
     judge,
     // @fastify/websocket routes upgrades like requests, and adds this.
     takesUpgrades: () => 'websocketServer' in app,
@@ -64,7 +64,10 @@ export function guard(
       });
       return true;
     },
-  });
+  };
+  // Where `localhost` has two addresses Fastify makes a second server, with the same listener.
+  for (const listener of app.server.listeners('request')) isListener(listener, gate);
+  stand(app.server, gate);
 
   app.addHook('onRoute', ({ method, url, constraints }) => {
     for (const each of [method].flat()) {

@@ -31,6 +31,7 @@ type WithGate = { [GATE]?: Gate };
 /** Puts a gate before all listeners of a server, those of now and those of later. */
 export function stand(server: GuardedServer, gate: Gate): void {
   (server as WithGate)[GATE] = gate;
+  watched.add(server);
   takeOver(server, () => gate);
 }
 
@@ -114,6 +115,8 @@ type WithRelease = { [RELEASE]?: () => void };
 function sealSocket(socket: Duplex, onWrite: () => void): void {
   const { write, end } = socket;
   const sealed = socket as Duplex & WithRelease;
+  // Fastify hands the upgrades of its second server (the other address of localhost) to its first one.
+  if (sealed[RELEASE] !== undefined) return;
   const release = () => {
     delete sealed[RELEASE];
     socket.write = write;
@@ -141,6 +144,8 @@ export function releaseSocket(request: IncomingMessage): void {
 }
 
 const gates: Gate[] = [];
+const watched = new WeakSet<object>();
+let watching = false;
 const byListener = new WeakMap<object, Gate>();
 
 /**
@@ -151,13 +156,19 @@ const byListener = new WeakMap<object, Gate>();
  * application of the process; where there are several, its upgrades are refused.
  */
 export function watchServers(gate: Gate): void {
-  if (gates.length === 0) channel('net.server.socket').subscribe(onConnection);
+  watchConnections();
   gates.push(gate);
 }
 
-/** Notes that a function, as listener of a server, serves the application of the gate. */
+/** Notes that a function serves the application of the gate, as listener of whatever server. */
 export function isListener(listener: object, gate: Gate): void {
+  watchConnections();
   byListener.set(listener, gate);
+}
+
+function watchConnections(): void {
+  if (!watching) channel('net.server.socket').subscribe(onConnection);
+  watching = true;
 }
 
 /** Notes by a request which server serves the application of the gate. */
@@ -166,13 +177,10 @@ export function learnServer(request: IncomingMessage, gate: Gate): void {
   if (server !== undefined && server !== null && server[GATE] === undefined) server[GATE] = gate;
 }
 
-const watched = new WeakSet<object>();
-
 function onConnection(message: unknown): void {
   const server: unknown = (message as { socket?: { server?: unknown } }).socket?.server;
   if (!isServer(server) || watched.has(server)) return;
   watched.add(server);
-  if ((server as WithGate)[GATE] !== undefined) return;
   takeOver(server, () => {
     const own = server as WithGate;
     const known =

@@ -35,7 +35,7 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
   });
   const given = Buffer.alloc(LONGEST);
   return (request) => {
-    const header = 'headers' in request ? request.headers.authorization : request.req.header('authorization');
+    const header = headerOf(request);
     const sent = typeof header === 'string' ? BEARER.exec(header)?.[1] : undefined;
     if (sent === undefined || sent.length > LONGEST) return false;
     fill(given, sent);

@@ -1,5 +1,5 @@
 // The guard's own behaviour: authorize, order, upgrades, errors at the start, the table, and what is told to whom.
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import express, { type Request } from 'express';
@@ -250,6 +250,41 @@ describe('order', () => {
     guardKoa(app, { public: ['GET /health'] });
     expect(await get(`${url}/x`)).toBe('401 ');
     expect(await get(`${url}/health`)).toBe('200 /health');
+  });
+
+  test('Fastify: a second server with the same listener is sealed as well', async () => {
+    const app = Fastify({
+      frameworkErrors: (_error, _request, reply) => void (reply as { send(text: string): void }).send('leak'),
+    });
+    guardFastify(app, { authorize: tokenIs(TOKEN) });
+    const url = await listen(app.server);
+    await app.ready();
+    const second = createServer(app.server.listeners('request')[0] as RequestListener);
+    for (const base of [url, await listen(second)]) {
+      expect(await get(`${base}/%zz`)).toBe('401 ');
+      expect(await get(`${base}/%zz`, withToken)).toBe('401 ');
+    }
+  });
+
+  test('Koa: a server that was learnt by a request has its upgrades guarded', async () => {
+    const app = new Koa();
+    app.use((ctx) => {
+      ctx.body = 'in';
+    });
+    const handler = app.callback();
+    const server = createServer((request, response) => handler(request, response));
+    server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'));
+    const url = new URL(await listen(server));
+    const early = wire(Number(url.port));
+    const ask = 'GET /x HTTP/1.1\r\nHost: x\r\n\r\n';
+    expect(await early.exchange(ask, 'GET', false)).toMatch(/^HTTP\/1.1 200/);
+    guardKoa(app, { authorize: tokenIs(TOKEN) });
+    expect(await early.exchange(ask, 'GET', false)).toMatch(/^HTTP\/1.1 401/);
+    const late = wire(Number(url.port));
+    const upgrade = 'GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
+    expect(await late.exchange(upgrade, 'GET', false)).toMatch(/^HTTP\/1.1 401/);
+    early.close();
+    late.close();
   });
 
   test('node:http: also what listened before, and first', async () => {
