@@ -1,5 +1,6 @@
 // Tokens: compares a bearer token in a time that tells nothing about it.
 import { timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Answer } from './options.ts';
 
 /** What carries headers: Node's, Express's and Fastify's request, Koa's context, or Hono's context. */
@@ -43,6 +44,13 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
     for (const each of filled) found = timingSafeEqual(each, given) || found;
     return found;
   };
+}
+
+function headerOf(request: WithHeaders): string | undefined {
+  if ('headers' in request) return request.headers.authorization;
+  // Hono makes an object of all headers to find one; Node has it at hand.
+  const incoming = (request.env as { incoming?: IncomingMessage } | undefined)?.incoming;
+  return incoming === undefined ? request.req.header('authorization') : incoming.headers.authorization;
 }
 
 function isToken(text: string): boolean {
