@@ -461,10 +461,11 @@ export const MACHINE_DEFECTS: readonly Defect[] = [
         ['help', 'allow'],
         ['version'],
         ['--version'],
-        ['confirm'],
         ['reload'],
       ])
         await json(0, ...words);
+      // A confirmation of nothing is no success.
+      await json(3, 'confirm');
       for (const words of [
         ['delete', 'allow', '99'],
         ['delete', '99'],
