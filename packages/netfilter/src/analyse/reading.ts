@@ -15,6 +15,14 @@ export interface Place {
   readonly madeHere?: boolean;
 }
 
+/** Every kind of place of both families, for questions about any of them. */
+export const PLACES: readonly Place[] = (['ipv4', 'ipv6'] as const).flatMap((family) =>
+  (['prerouting', 'input', 'forward', 'output', 'postrouting'] as const).flatMap((hook) => [
+    { family, hook, early: false },
+    { family, hook, early: true },
+  ]),
+);
+
 /**
  * What must be so that there is something to read. A packet that lacks it does not match, and neither does it match the
  * negation (nft_payload.c, nft_ct.c: NFT_BREAK); `otherwise` `free`: it reads something that is not modelled.

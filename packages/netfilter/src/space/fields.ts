@@ -38,7 +38,7 @@ export interface FieldSlice {
 export interface Layout {
   readonly family: IpFamily;
   readonly order: VariableOrder;
-  /** In the order of their variables. */
+  /** In the order of their variables. `addField` puts more at the end. */
   readonly fields: readonly Field[];
   readonly slices: readonly FieldSlice[];
   /** How many variables there are. */
@@ -97,7 +97,7 @@ export function packetLayout(options: LayoutOptions): Layout {
   let first = 0;
   for (const spec of specs) {
     if (fields.some(({ name }) => name === spec.name)) throw new Error(`two fields named ${spec.name}`);
-    const bits = spec.kind === 'number' ? spec.bits : Math.max(1, 32 - Math.clz32(spec.words.length - 1));
+    const bits = bitsOfSpec(spec);
     fields.push({ ...spec, bits, first });
     first += bits;
   }
@@ -107,6 +107,25 @@ export function packetLayout(options: LayoutOptions): Layout {
     { kind: 'slice', name: 'icmpcode', of: 'dport', bits: 8, first: dport.first + 8 },
   ];
   return { family, order, fields, slices, levels: first };
+}
+
+/** Puts one more field at the end, where it moves no other: whoever finds late that rules look at it. */
+export function addField(layout: Layout, spec: FieldSpec): Field {
+  if (hasField(layout, spec.name)) throw new Error(`two fields named ${spec.name}`);
+  const field = { ...spec, bits: bitsOfSpec(spec), first: layout.levels };
+  const grown = layout as { fields: Field[]; levels: number };
+  grown.fields.push(field);
+  grown.levels += field.bits;
+  return field;
+}
+
+/** Whether there is a field, or a part of one, of this name. */
+export function hasField(layout: Layout, name: string): boolean {
+  return layout.fields.some((each) => each.name === name) || layout.slices.some((each) => each.name === name);
+}
+
+function bitsOfSpec(spec: FieldSpec): number {
+  return spec.kind === 'number' ? spec.bits : Math.max(1, 32 - Math.clz32(spec.words.length - 1));
 }
 
 /** The field or part of a field of this name; a name that there is not is a bug of the caller and throws. */
