@@ -1,5 +1,8 @@
 // What the package offers to strangers.
 
+export * from './analyse/analysis.ts';
+export * from './analyse/road.ts';
+export { type RulesetView, viewOf } from './analyse/scope.ts';
 export * from './analyse/walk.ts';
 export * from './model/certainty.ts';
 export * from './model/expression.ts';

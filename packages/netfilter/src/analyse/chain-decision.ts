@@ -26,7 +26,14 @@ export interface Ends {
   /** It returned, or came to its end. */
   readonly fall: Decision;
   /** An address was rewritten: the other chains of NAT at this hook are passed by. Absent outside of NAT. */
-  readonly mapped?: Decision;
+  readonly mapped?: Mapped;
+}
+
+/** What comes after a rewritten address, by where the packet goes now. */
+export interface Mapped {
+  readonly elsewhere: Decision;
+  /** `redirect`: to this host. */
+  readonly here: Decision;
 }
 
 /** The chains of one table at one place. */
@@ -83,7 +90,8 @@ function aloneDecision(run: ChainRun, chain: Chain): Decision {
 function rulesDecision(run: ChainRun, chain: Chain, ends: Ends): Decision {
   const { space } = run.view.analysis;
   run.open.push(chain.name);
-  const kept = [ends.accept, ends.fall, ...(ends.mapped === undefined ? [] : [ends.mapped])];
+  const { accept, fall, mapped } = ends;
+  const kept = [accept, fall, ...(mapped === undefined ? [] : [mapped.elsewhere, mapped.here])];
   for (const each of kept) hold(each);
   let decision = ends.fall;
   for (let i = chain.rules.length - 1; i >= 0; i--) {
@@ -135,6 +143,10 @@ function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Decision, e
   return then;
 }
 
+function same(decision: Decision): Mapped {
+  return { elsewhere: decision, here: decision };
+}
+
 /** What only lets packets on or not, and so makes no difference before two equal ends. */
 function isCondition({ kind }: Statement): boolean {
   return (
@@ -167,7 +179,7 @@ function actionDecision(
     case 'vmap':
       return vmapDecision(run, scope, statement, part, then, next, ends);
     case 'nat':
-      return mappedDecision(scope, statement, part, ends.mapped ?? ends.accept, next);
+      return mappedDecision(scope, statement, part, ends.mapped ?? same(ends.accept), next);
     case 'tproxy': {
       const missing = statement.missing === 'drop' ? always(space, LEAF.drop) : next;
       return decide(freeSet(scope, part, 'socket'), then, missing);

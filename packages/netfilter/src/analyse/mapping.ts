@@ -2,7 +2,7 @@
 import type { Operand } from '../model/expression.ts';
 import type { Nat } from '../model/nat.ts';
 import { bitsOf } from '../net/address.ts';
-import { always, decide, LEAF } from '../space/decision.ts';
+import { always, decide, LEAF, renameLeaves } from '../space/decision.ts';
 import { fieldOf, hasField, type WordField } from '../space/fields.ts';
 import { fieldFrom, fixFields } from '../space/packet-fields.ts';
 import { fieldsOf, packetsWhere } from '../space/packet-set.ts';
@@ -17,6 +17,7 @@ import {
   resized,
   vectorIn,
 } from './bit-vector.ts';
+import type { Mapped } from './chain-decision.ts';
 import { ALWAYS, both, conditionSet } from './condition.ts';
 import { mapped, operandVector, type Seen } from './expression-vector.ts';
 import { freeNumber, type Scope } from './scope.ts';
@@ -29,7 +30,7 @@ export function mappedDecision(
   scope: Scope,
   nat: Nat,
   part: string,
-  then: Decision,
+  after: Mapped,
   next: Decision,
 ): Decision {
   const { analysis } = scope.view;
@@ -38,16 +39,19 @@ export function mappedDecision(
   const side = sideOf(scope, nat);
   const [address, port] = side === 'destination' ? ['dst', 'dport'] : ['src', 'sport'];
   hold(next);
+  const then = nat.type === 'redirect' ? after.here : after.elsewhere;
   const noted = hold(withStatus(then, side));
   const to = targetOf(scope, nat, part, address, port);
   let decision: Decision;
   if (to === 'nothing') decision = next;
   else {
     const typed = side === 'destination' ? withTypeOf(scope, noted, nat) : noted;
-    const rewritten = fieldFrom(typed, {
+    let rewritten = fieldFrom(typed, {
       ...(to.address === undefined ? {} : { [address]: sets(space, to.address.bits) }),
       ...(to.port === undefined ? {} : { [port]: sets(space, to.port.bits) }),
     });
+    const leaf = side === 'destination' ? scope.view.mappedLeaf?.(scope.rule, nat) : undefined;
+    if (leaf !== undefined) rewritten = renameLeaves(rewritten, { [LEAF.accept]: leaf });
     const readable = both(to.address?.readable ?? ALWAYS, to.port?.readable ?? ALWAYS);
     decision = readable === ALWAYS ? rewritten : decide(conditionSet(space, readable), rewritten, next);
   }

@@ -12,7 +12,7 @@ import { fieldFrom, fixFields } from '../space/packet-fields.ts';
 import { intersectPackets, packetsWhere, subtractPackets } from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { asSet, fieldBits } from './bit-vector.ts';
-import { type ChainRun, chainDecision, chainRun } from './chain-decision.ts';
+import { type ChainRun, chainDecision, chainRun, type Mapped } from './chain-decision.ts';
 import type { Place } from './reading.ts';
 import type { RulesetView } from './scope.ts';
 
@@ -94,62 +94,83 @@ export function startDecision(view: RulesetView, decision: Decision, { mark }: R
   return started;
 }
 
+/** What comes after a hook. */
+export interface After {
+  readonly plain: Decision;
+  /** Where the hook rewrites destinations, and that decides where the packet goes. As `plain` if absent. */
+  readonly mapped?: Mapped;
+}
+
 /** All that happens at one hook, before `after`. */
 export function hookDecision(
   view: RulesetView,
   hook: Hook,
-  after: Decision,
+  after: Decision | After,
   madeHere: boolean,
   { rewritten }: RoadOptions = {},
 ): Decision {
   const { analysis, ruleset } = view;
   const { space, family } = analysis;
   const bases = baseChains(ruleset, hook, family);
+  const group = bases.filter(({ chain }) => chain.base!.type === 'nat');
   const tracks = hook === 'prerouting' || hook === 'output';
-  const natAt = NAT_PRIORITY[hook];
-  let decision = after;
-  let isTracked = !tracks;
-  let isRewritten = rewritten === undefined || hook !== 'prerouting';
-  const pass = (priority: number): void => {
-    if (!isRewritten && natAt !== undefined && priority < natAt) {
-      decision = rewrittenDecision(space, decision, rewritten!);
-      isRewritten = true;
-    }
-    if (!isTracked && priority < CONNTRACK_PRIORITY) {
-      decision = conntrackDecision(view, decision);
-      isTracked = true;
-    }
-  };
+  const ends: After = 'plain' in after ? after : { plain: after };
   const runs = new Map<string, ChainRun>();
-  for (let i = bases.length - 1; i >= 0; i--) {
-    const { table, chain, priority } = bases[i]!;
-    pass(priority);
-    const early = tracks && priority < CONNTRACK_PRIORITY;
-    const place: Place = { family, hook, early, ...(madeHere ? { madeHere } : {}) };
-    if (chain.base!.type === 'nat') {
-      // Together with the other chains of NAT, which are looked at for the first packet of a flow only.
-      const group = bases.filter((other) => other.chain.base!.type === 'nat');
-      const first = bases.indexOf(group[0]!);
-      hold(decision);
-      const translated = natDecision(view, group, place, decision);
-      const asked = natPackets(space);
-      release(decision);
-      decision = decide(asked, translated, decision);
-      i = first;
-      continue;
+  /** All that these chains do, before `decision`. */
+  const backwards = (some: readonly BaseAt[], decision: Decision): Decision => {
+    let before = decision;
+    for (const { table, chain, priority } of [...some].reverse()) {
+      const early = tracks && priority < CONNTRACK_PRIORITY;
+      const place: Place = { family, hook, early, ...(madeHere ? { madeHere } : {}) };
+      const key = `${ruleset.tables.indexOf(table)} ${early}`;
+      const run = runs.get(key) ?? chainRun(view, table, place);
+      runs.set(key, run);
+      before = baseDecision(run, chain, before);
     }
-    const key = `${ruleset.tables.indexOf(table)} ${early}`;
-    const run = runs.get(key) ?? chainRun(view, table, place);
-    runs.set(key, run);
-    decision = baseDecision(run, chain, decision);
+    return before;
+  };
+  const natAt = NAT_PRIORITY[hook] ?? 0;
+  const isBefore = ({ chain, priority }: BaseAt): boolean => chain.base!.type !== 'nat' && priority < natAt;
+  const late = bases.filter((base) => !isBefore(base) && base.chain.base!.type !== 'nat');
+  const early = bases.filter(isBefore);
+  const { plain, mapped: elsewhereAndHere } = ends;
+  const kept = [plain, ...(elsewhereAndHere === undefined ? [] : Object.values(elsewhereAndHere))];
+  for (const each of kept) hold(each);
+  const untranslated = hold(backwards(late, plain));
+  kept.push(untranslated);
+  let decision = untranslated;
+  let mapped: Mapped = { elsewhere: decision, here: decision };
+  if (ends.mapped !== undefined && (group.length > 0 || rewritten !== undefined)) {
+    const elsewhere = hold(backwards(late, ends.mapped.elsewhere));
+    kept.push(elsewhere);
+    const here = hold(backwards(late, ends.mapped.here));
+    kept.push(here);
+    mapped = { elsewhere, here };
   }
-  pass(Number.NEGATIVE_INFINITY);
+  if (rewritten !== undefined && hook === 'prerouting') {
+    decision = rewrittenDecision(space, decision, mapped.elsewhere, rewritten);
+  }
+  if (group.length > 0) {
+    const place: Place = { family, hook, early: false, ...(madeHere ? { madeHere } : {}) };
+    const translated = natDecision(view, group, place, decision, mapped);
+    decision = decide(natPackets(space), translated, untranslated);
+  }
+  for (const each of kept) release(each);
+  decision = backwards(
+    early.filter(({ priority }) => priority >= CONNTRACK_PRIORITY || !tracks),
+    decision,
+  );
+  if (tracks) {
+    decision = conntrackDecision(view, decision);
+    const raw = early.filter(({ priority }) => priority < CONNTRACK_PRIORITY);
+    decision = backwards(raw, decision);
+  }
   for (const run of runs.values()) for (const alone of run.alone.values()) release(alone);
   return decision;
 }
 
 /** A base chain: accepting in it ends it alone, dropping ends everything. */
-function baseDecision(run: ChainRun, { name, base }: Chain, after: Decision, mapped?: Decision): Decision {
+function baseDecision(run: ChainRun, { name, base }: Chain, after: Decision, mapped?: Mapped): Decision {
   const { space } = run.view.analysis;
   hold(after);
   const fall = base!.policy === 'drop' ? always(space, LEAF.drop) : after;
@@ -163,10 +184,18 @@ function baseDecision(run: ChainRun, { name, base }: Chain, after: Decision, map
 }
 
 /** Chains that all stand at one place: once one of them rewrote an address, the others are passed by. */
-function natDecision(view: RulesetView, group: readonly BaseAt[], place: Place, after: Decision): Decision {
+function natDecision(
+  view: RulesetView,
+  group: readonly BaseAt[],
+  place: Place,
+  after: Decision,
+  mapped: Mapped,
+): Decision {
   let decision = after;
   for (const { table, chain } of [...group].reverse()) {
-    decision = baseDecision(chainRun(view, table, place), chain, decision, after);
+    const run = chainRun(view, table, place);
+    decision = baseDecision(run, chain, decision, mapped);
+    for (const alone of run.alone.values()) release(alone);
   }
   return decision;
 }
@@ -205,9 +234,14 @@ function conntrackDecision(view: RulesetView, decision: Decision): Decision {
   return tracked;
 }
 
-function rewrittenDecision(space: PacketSpace, decision: Decision, which: PacketSet): Decision {
+function rewrittenDecision(
+  space: PacketSpace,
+  decision: Decision,
+  mapped: Decision,
+  which: PacketSet,
+): Decision {
   const bits = (name: string): PacketSet[] => fieldBits(space, name).map((bit) => asSet(space, bit));
-  const other = fieldFrom(decision, { dst: bits('new dst'), dport: bits('new dport') });
+  const other = fieldFrom(mapped, { dst: bits('new dst'), dport: bits('new dport') });
   return decide(intersectPackets(which, natPackets(space)), other, decision);
 }
 

@@ -1,5 +1,6 @@
 // A rule as the analysis looks at it: whose it is, where the packet is, and what stands for the unknown in it.
 import type { FreeReason } from '../model/extension.ts';
+import type { Nat } from '../model/nat.ts';
 import type { Rule, Ruleset, Table } from '../model/ruleset.ts';
 import { packetsWhere } from '../space/packet-set.ts';
 import type { PacketSet } from '../space/packet-space.ts';
@@ -15,10 +16,16 @@ export interface RulesetView {
   readonly ruleNames: WeakMap<Rule, string>;
   /** How many rules have this text so far. */
   readonly ruleTexts: Map<string, number>;
+  /** The leaf for packets that were accepted after this rule rewrote their destination; absent: no other than for all. */
+  readonly mappedLeaf?: (rule: Rule, nat: Nat) => number | undefined;
 }
 
-export function viewOf(analysis: Analysis, ruleset: Ruleset): RulesetView {
-  return { analysis, ruleset, sets: new Map(), ruleNames: new WeakMap(), ruleTexts: new Map() };
+export function viewOf(
+  analysis: Analysis,
+  ruleset: Ruleset,
+  options: Pick<RulesetView, 'mappedLeaf'> = {},
+): RulesetView {
+  return { analysis, ruleset, sets: new Map(), ruleNames: new WeakMap(), ruleTexts: new Map(), ...options };
 }
 
 export interface Scope {
