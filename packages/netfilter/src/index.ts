@@ -1,6 +1,7 @@
 // What the package offers to strangers.
 
 export * from './analyse/analysis.ts';
+export * from './analyse/arrivals.ts';
 export * from './analyse/road.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
 export * from './analyse/walk.ts';
@@ -69,3 +70,4 @@ export {
   spaceSize,
   tidySpace,
 } from './space/packet-space.ts';
+export * from './space/split.ts';

@@ -113,7 +113,7 @@ export function packetLayout(options: LayoutOptions): Layout {
 export function addField(layout: Layout, spec: FieldSpec): Field {
   if (hasField(layout, spec.name)) throw new Error(`two fields named ${spec.name}`);
   const field = { ...spec, bits: bitsOfSpec(spec), first: layout.levels };
-  const grown = layout as { fields: Field[]; levels: number };
+  const grown = layout as unknown as { fields: Field[]; levels: number };
   grown.fields.push(field);
   grown.levels += field.bits;
   return field;
