@@ -2,6 +2,7 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+export * from './analyse/idle-rules.ts';
 export * from './analyse/road.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';

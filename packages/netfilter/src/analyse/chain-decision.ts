@@ -16,6 +16,7 @@ import { keysCondition } from './match-condition.ts';
 import type { Place } from './reading.ts';
 import { freeSet, type RulesetView, type Scope } from './scope.ts';
 import { statementCondition } from './statement-condition.ts';
+import { verdictEntries } from './verdict-map.ts';
 
 /** In a chain that is looked at alone: its base chain accepted. */
 export const ACCEPTED = 5;
@@ -108,7 +109,7 @@ function rulesDecision(run: ChainRun, chain: Chain, ends: Ends): Decision {
 }
 
 /** The rule before `next`, which is what the rules after it decide. */
-function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Decision, ends: Ends): Decision {
+export function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Decision, ends: Ends): Decision {
   const { view, table, place } = run;
   const scope: Scope = { view, table, chain: chain.name, rule, place };
   hold(next);
@@ -237,10 +238,8 @@ function vmapDecision(
   ends: Ends,
 ): Decision {
   const { space } = scope.view.analysis;
-  const { key, map } = statement;
-  const named = map.kind === 'named' ? scope.table.maps?.find(({ name }) => name === map.name) : undefined;
-  const entries =
-    map.kind === 'entries' ? map.entries : named?.kind === 'verdicts' ? named.entries : undefined;
+  const { key } = statement;
+  const entries = verdictEntries(scope.table, statement.map);
   if (entries === undefined) return always(space, LEAF.unknown);
   hold(then);
   const groups = new Map<string, { verdict: Verdict; keys: (typeof entries)[number]['key'][] }>();
@@ -276,7 +275,6 @@ function vmapDecision(
 function writingChains(view: RulesetView, table: Table): ReadonlySet<string> {
   const writing = new Set<string>();
   const calls = new Map<string, string[]>();
-  const mapsOf = new Map(table.maps?.map((map) => [map.name, map]) ?? []);
   for (const chain of table.chains) {
     const targets: string[] = [];
     for (const rule of chain.rules)
@@ -284,11 +282,8 @@ function writingChains(view: RulesetView, table: Table): ReadonlySet<string> {
         if (statement.kind === 'verdict' && 'chain' in statement.verdict)
           targets.push(statement.verdict.chain);
         if (statement.kind === 'vmap') {
-          const { map } = statement;
-          const named = map.kind === 'named' ? mapsOf.get(map.name) : undefined;
-          const entries =
-            map.kind === 'entries' ? map.entries : named?.kind === 'verdicts' ? named.entries : [];
-          for (const { verdict } of entries) if ('chain' in verdict) targets.push(verdict.chain);
+          for (const { verdict } of verdictEntries(table, statement.map) ?? [])
+            if ('chain' in verdict) targets.push(verdict.chain);
         }
         const field = writtenField(statement);
         if (field === 'address' || (field !== undefined && view.analysis.read.has(field)))
