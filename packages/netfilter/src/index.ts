@@ -6,7 +6,20 @@ export * from './analyse/idle-rules.ts';
 export * from './analyse/road.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
-export * from './analyse/walk.ts';
+export {
+  type PrepareOptions,
+  prepareWalk,
+  type StepVerdict,
+  type WalkFunction,
+  type WalkOptions,
+  type WalkPacket,
+  type WalkReason,
+  type WalkResult,
+  type WalkStep,
+  type WalkUnknown,
+  type WalkVerdict,
+} from './analyse/walk.ts';
+export * from './analyse/walk-hook.ts';
 export * from './model/certainty.ts';
 export * from './model/expression.ts';
 export * from './model/extension.ts';

@@ -5,7 +5,7 @@ import type { Statement } from '../model/statement.ts';
 import { flags, number, symbol } from '../model/value.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { parseAddress } from '../net/address.ts';
-import { type Packet, walkHook } from './walk.ts';
+import { type Packet, walkHook } from './walk-hook.ts';
 
 const PACKET: Packet = {
   protocol: 'tcp',
@@ -124,17 +124,17 @@ test.each([
   ['in', ['established', 'related'], 'drop'],
   ['!', ['established', 'new'], 'drop'],
   ['!', ['established', 'related'], 'accept'],
-  ['==', ['established', 'new'], 'unknown'],
+  ['==', ['established', 'new'], 'drop'],
 ] as const)('several states at once: %s %j', (operator, states, expected) => {
   const match: Statement = { kind: 'match', operator, left: ct('state'), right: flags(states) };
   expect(verdict([input('c', 0, [rule(match, ACCEPT)])])).toBe(expected);
 });
 
 test.each<Statement>([
-  { kind: 'free', reason: 'rate', extension: 'hashlimit', options: [] },
+  { kind: 'free', reason: 'memory', extension: 'recent', options: [] },
   { kind: 'ipset', set: 'ban', directions: ['src'], inverted: false },
-  { kind: 'nat', type: 'dnat', flags: [] },
-  { kind: 'or', branches: [] },
-])('what this walk does not follow is unknown, and never passed over: $kind', (statement) => {
+  { kind: 'match', operator: '==', left: payload('tcp', 'window'), right: number(1) },
+  { kind: 'or', branches: [[{ kind: 'unknown', raw: '' }]] },
+])('what nobody knows is unknown, and never passed over: $kind', (statement) => {
   expect(verdict([input('c', 0, [rule(statement, DROP)], 'accept')])).toBe('unknown');
 });
