@@ -27,50 +27,74 @@ export function fieldPart(slots: Slots, field: string, bits: number, set: Number
     (walker: Walker): void => {
       walker.cells[slot] = narrowed(walker.cells[slot], set, bits, inside);
     };
-  const ways = [
-    { outcome: hit, narrow: narrow(true) },
-    { outcome: miss, narrow: narrow(false) },
-  ];
   return {
     step: testOf(slot, bits, set, hit, miss, ofUnknown),
-    ways: () => ways,
+    ways: () => [
+      { outcome: hit, narrow: narrow(true) },
+      { outcome: miss, narrow: narrow(false) },
+    ],
     why: { kind: 'field', field },
     effect: false,
     ...(set.length === 1 ? { asks: `${field} ${set[0]!.first}-${set[0]!.last} ${inverted}` } : {}),
   };
 }
 
-/** A closure for each shape: a walk spends its time here. */
+type OfUnknown = (cell: Cell) => Outcome;
+
+/** A closure for each shape, and none for numbers and bigints at once: a walk spends its time here. */
 function testOf(
   slot: number,
   bits: number,
   set: Numbers,
   hit: Outcome,
   miss: Outcome,
-  ofUnknown: (cell: Cell) => Outcome,
+  ofUnknown: OfUnknown,
 ): Step {
-  const type = isWide(bits) ? 'bigint' : 'number';
-  const [only, ...more] = set as readonly Interval<number>[];
+  const [only, ...more] = set;
   if (only === undefined) return () => miss;
-  if (more.length === 0) {
-    const { first, last } = only;
-    if (first === last) {
-      return ({ cells }) => {
-        const value = cells[slot];
-        return value === first ? hit : typeof value === type ? miss : ofUnknown(value);
-      };
-    }
+  if (more.length > 0) {
+    const type = isWide(bits) ? 'bigint' : 'number';
+    const isHeld = membership(set);
     return ({ cells }) => {
       const value = cells[slot];
       if (typeof value !== type) return ofUnknown(value);
-      return (value as number) >= first && (value as number) <= last ? hit : miss;
+      return isHeld(value as Scalar) ? hit : miss;
     };
   }
-  const isHeld = membership(set);
+  return isWide(bits)
+    ? wideTest(slot, only as Interval<bigint>, hit, miss, ofUnknown)
+    : numberTest(slot, only as Interval<number>, hit, miss, ofUnknown);
+}
+
+function numberTest(
+  slot: number,
+  { first, last }: Interval<number>,
+  hit: Outcome,
+  miss: Outcome,
+  ofUnknown: OfUnknown,
+): Step {
+  if (first === last) {
+    return ({ cells }) => {
+      const value = cells[slot];
+      return typeof value !== 'number' ? ofUnknown(value) : value === first ? hit : miss;
+    };
+  }
   return ({ cells }) => {
     const value = cells[slot];
-    if (typeof value !== type) return ofUnknown(value);
-    return isHeld(value as Scalar) ? hit : miss;
+    return typeof value !== 'number' ? ofUnknown(value) : value >= first && value <= last ? hit : miss;
+  };
+}
+
+function wideTest(
+  slot: number,
+  { first, last }: Interval<bigint>,
+  hit: Outcome,
+  miss: Outcome,
+  ofUnknown: OfUnknown,
+): Step {
+  return ({ cells }) => {
+    const value = cells[slot];
+    return typeof value !== 'bigint' ? ofUnknown(value) : value >= first && value <= last ? hit : miss;
   };
 }
 

@@ -97,9 +97,7 @@ export function fieldReader(reading: Reading, { slots }: Context): Reader {
         return typeof value === 'object' ? undefined : value;
       };
       const whole = reading.kind !== 'number' || (reading.low === 0 && reading.bits === reading.of);
-      const part: Read = whole
-        ? cell
-        : (walker) => sliceOf(cell(walker), reading.low, reading.bits, reading.of);
+      const part: Read = whole ? cell : (walker) => sliceOf(cell(walker), reading.low, reading.bits);
       return {
         needs: needParts(slots, reading.needs),
         read: met === undefined ? part : (walker) => (met(walker) ? part(walker) : undefined),
@@ -111,10 +109,10 @@ export function fieldReader(reading: Reading, { slots }: Context): Reader {
   }
 }
 
-function sliceOf(value: ReturnType<Read>, low: number, bits: number, of: number): ReturnType<Read> {
+function sliceOf(value: ReturnType<Read>, low: number, bits: number): ReturnType<Read> {
   if (typeof value !== 'number' && typeof value !== 'bigint') return value;
   const part = (BigInt(value) >> BigInt(low)) & ((1n << BigInt(bits)) - 1n);
-  return scalar(part, of > bits ? bits : of);
+  return scalar(part, bits);
 }
 
 type Operator = '&' | '|' | '^' | '<<' | '>>';

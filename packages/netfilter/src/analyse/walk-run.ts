@@ -154,55 +154,51 @@ export function runStages(stages: readonly Stage[], cells: Cell[], withPath: boo
         if (verdict !== undefined) return verdict;
         continue;
       }
-      const rule = program.rules[position.at];
+      const { rules } = program;
+      const from = position.at;
+      let outcome: Way['outcome'] = NEXT;
+      if (way !== undefined) {
+        outcome = way.outcome;
+        walker.target = way.target;
+        way = undefined;
+        if (outcome === NEXT) position.part++;
+        else if (outcome === BREAK) skipRule();
+      }
+      if (outcome <= BREAK) outcome = scan(rules, position, walker);
+      left -= position.at - from + 1;
+      if (left <= 0) return 'unknown';
+      const rule = rules[position.at];
       if (rule === undefined) {
         const verdict = endOfChain();
         if (verdict !== undefined) return verdict;
         continue;
       }
-      if (--left <= 0) return 'unknown';
-      const { steps } = rule;
-      let outcome: Way['outcome'] = NEXT;
-      let i = position.part;
-      if (way !== undefined) {
-        outcome = way.outcome;
-        walker.target = way.target;
-        way = undefined;
-        if (outcome === NEXT) i++;
-      }
-      while (outcome === NEXT && i < steps.length) {
-        outcome = steps[i]!(walker);
-        if (outcome === NEXT) i++;
-      }
-      if (outcome === FORK) {
-        position.part = i;
-        if (did !== undefined && did.length > 0) note(program, rule);
-        way = fork(rule.parts[i]!, { table: program.table, chain: program.chain, rule: rule.rule });
+      if (did !== undefined && did.length > 0) note(program, rule);
+      if (outcome === BREAK) skipRule();
+      else if (outcome === FORK) {
+        const { table, chain } = program;
+        way = fork(rule.parts[position.part]!, { table, chain, rule: rule.rule });
         if (way === undefined) return undefined;
         way.narrow?.(walker);
-        continue;
+      } else {
+        const verdict = leave(outcome, program, rule);
+        if (verdict !== undefined) return verdict;
       }
-      position.part = 0;
-      if (outcome === NEXT || outcome === BREAK) {
-        if (did !== undefined && did.length > 0) note(program, rule);
-        position.at++;
-        continue;
-      }
-      const verdict = leave(outcome, program, rule, i);
-      if (verdict !== undefined) return verdict;
     }
   }
 
-  function leave(
-    outcome: Way['outcome'],
-    program: Program,
-    rule: CompiledRule,
-    i: number,
-  ): WalkVerdict | undefined {
+  function skipRule(): void {
+    position.at++;
+    position.part = 0;
+  }
+
+  function leave(outcome: Way['outcome'], program: Program, rule: CompiledRule): WalkVerdict | undefined {
     const { target } = walker;
+    const { part } = position;
+    position.part = 0;
     if (did !== undefined) {
-      const mapped = did.some(({ kind }) => kind === 'nat');
-      if (outcome !== ACCEPT || !mapped) did.push(verdictOf(outcome, target));
+      // The verdict of a NAT statement is its own.
+      if (outcome !== ACCEPT || did.at(-1)?.kind !== 'nat') did.push(verdictOf(outcome, target));
       note(program, rule);
     }
     switch (outcome) {
@@ -230,7 +226,7 @@ export function runStages(stages: readonly Stage[], cells: Cell[], withPath: boo
         position.at = 0;
         return undefined;
       default: {
-        const why = rule.parts[i]?.why ?? { kind: 'not understood', raw: rule.rule };
+        const why = rule.parts[part]?.why ?? { kind: 'not understood', raw: rule.rule };
         unknowns.push({ table: program.table, chain: program.chain, rule: rule.rule, why });
         return 'unknown';
       }
@@ -300,6 +296,32 @@ export function runStages(stages: readonly Stage[], cells: Cell[], withPath: boo
     }
     did!.length = 0;
   }
+}
+
+/**
+ * Rule after rule, until one has a verdict, is not sure, or (BREAK) did something that is to be noted. NEXT: the chain
+ * is at its end.
+ */
+function scan(rules: readonly CompiledRule[], position: Position, walker: Walker): Way['outcome'] {
+  const { did } = walker;
+  let { at, part } = position;
+  for (; at < rules.length; at++) {
+    const { steps } = rules[at]!;
+    let outcome: Way['outcome'] = NEXT;
+    for (; part < steps.length; part++) {
+      outcome = steps[part]!(walker);
+      if (outcome !== NEXT) break;
+    }
+    if (outcome > BREAK || (did !== undefined && did.length > 0)) {
+      position.at = at;
+      position.part = part;
+      return outcome > BREAK ? outcome : BREAK;
+    }
+    part = 0;
+  }
+  position.at = at;
+  position.part = 0;
+  return NEXT;
 }
 
 const EITHER: readonly Way[] = [{ outcome: NEXT }, { outcome: BREAK }];
