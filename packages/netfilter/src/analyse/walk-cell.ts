@@ -56,23 +56,33 @@ export function cellOf(values: Numbers): Cell {
   return only !== undefined && more.length === 0 && only.first === only.last ? only.first : { among: values };
 }
 
-/** What it may be, of a cell with no number in it. */
-function possible(cell: Cell, bits: number): Numbers {
-  return typeof cell === 'object' && 'among' in cell ? cell.among : allNumbers(bits);
+/** Beyond so many intervals what is learnt of a field is forgotten, since it would cost more than it tells. */
+const MOST_INTERVALS = 128;
+
+/** undefined: any. */
+function possible(cell: Cell): Numbers | undefined {
+  return typeof cell === 'object' && 'among' in cell ? cell.among : undefined;
 }
 
 /** Whether what is not known is in the set for sure, not at all, or (undefined) perhaps. */
 export function unknownIsIn(cell: Cell, set: Numbers, bits: number): boolean | undefined {
-  const values = possible(cell, bits) as IntervalSet<bigint>;
-  if (!intervalsOverlap(values, set as IntervalSet<bigint>)) return false;
-  return intervalsCover(set as IntervalSet<bigint>, values) ? true : undefined;
+  if (set.length === 0) return false;
+  const values = possible(cell);
+  if (values === set) return true;
+  if (set.length > MOST_INTERVALS || (values !== undefined && values.length > MOST_INTERVALS)) return undefined;
+  const all = (values ?? allNumbers(bits)) as IntervalSet<bigint>;
+  if (!intervalsOverlap(all, set as IntervalSet<bigint>)) return false;
+  return intervalsCover(set as IntervalSet<bigint>, all) ? true : undefined;
 }
 
-/** The cell, when what is in it was found to be in the set, or not to be in it. */
+/** The cell, when what is in it was found to be in the set, or not to be in it; or, with less told, as it was. */
 export function narrowed(cell: Cell, set: Numbers, bits: number, inside: boolean): Cell {
-  const values = possible(cell, bits) as IntervalSet<bigint>;
-  const outside = subtractIntervals(values, set as IntervalSet<bigint>);
-  return cellOf(inside ? subtractIntervals(values, outside) : outside);
+  const values = possible(cell);
+  if (values === undefined && inside) return cellOf(set);
+  const all = (values ?? allNumbers(bits)) as IntervalSet<bigint>;
+  if (set.length > MOST_INTERVALS || all.length > MOST_INTERVALS) return cell;
+  const outside = subtractIntervals(all, set as IntervalSet<bigint>);
+  return cellOf(inside ? subtractIntervals(all, outside) : outside);
 }
 
 /** The fields that the rules read, each with its place among the cells of a packet. */

@@ -52,7 +52,7 @@ export interface Run {
 
 /** Rules that are looked at, and forks, after the first end; then the answer is that nobody knows. */
 const MOST_RULES = 50_000;
-const MOST_FORKS = 2_000;
+const MOST_FORKS = 1_500;
 /** Before the first end: no ruleset that a kernel would take comes near. */
 const MOST_IN_ALL = 20_000_000;
 const MOST_JUMPS = 1_000;
@@ -359,8 +359,14 @@ function keyOf({ stage, program, at, part, programs, places }: Position, { cells
   return `${stage} ${program?.id} ${at} ${part} ${mapped} ${back} ${cells.map(cellKey).join(' ')}`;
 }
 
+const amongKeys = new WeakMap<object, string>();
+
 function cellKey(cell: Cell): string {
   if (typeof cell !== 'object') return `${cell}`;
   if ('except' in cell) return `!${cell.except.join()}`;
-  return cell.among.map(({ first, last }) => `${first}-${last}`).join();
+  const known = amongKeys.get(cell.among);
+  if (known !== undefined) return known;
+  const key = cell.among.map(({ first, last }) => `${first}-${last}`).join();
+  amongKeys.set(cell.among, key);
+  return key;
 }
