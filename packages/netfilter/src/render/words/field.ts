@@ -130,8 +130,12 @@ export function fieldWords(expression: Expression, around: Surroundings): string
       return allOf(expression.parts.map((each) => fieldWords(each, around)));
     case 'mask':
       return `${fieldWords(expression.of, around)} (bits ${valueWords(expression, expression.mask)})`;
-    case 'bits':
-      return `${fieldWords(expression.left, around)} ${OPERATORS[expression.operator]} ${operandWords(expression, expression.right, around)}`;
+    case 'bits': {
+      const { left, operator, right } = expression;
+      const shift = operator === '<<' || operator === '>>';
+      const by = shift && right.kind === 'number' ? right.value : operandWords(expression, right, around);
+      return `${fieldWords(left, around)} ${OPERATORS[operator]} ${by}`;
+    }
     case 'map': {
       const key = fieldWords(expression.key, around);
       const { map } = expression;

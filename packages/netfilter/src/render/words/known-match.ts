@@ -37,13 +37,7 @@ export function addressKind({ left, operator, right }: Match): readonly Phrase[]
   ];
 }
 
-const STATES: Readonly<Record<string, string>> = {
-  new: 'new connections',
-  established: 'established connections',
-  related: 'related connections',
-  invalid: 'packets of no valid connection',
-  untracked: 'untracked packets',
-};
+const FLOW_STATES: ReadonlySet<string> = new Set(['new', 'established', 'related']);
 
 /** `ct state`, and the two bits of `ct status` that NAT sets. */
 export function flowState({ left, operator, right }: Match): readonly Phrase[] | undefined {
@@ -63,8 +57,8 @@ export function flowState({ left, operator, right }: Match): readonly Phrase[] |
 }
 
 function stateWords(states: readonly string[]): string {
-  const flows = states.filter((state) => ['new', 'established', 'related'].includes(state));
-  const others = states.filter((state) => !flows.includes(state)).map((state) => STATES[state] ?? state);
+  const flows = states.filter((state) => FLOW_STATES.has(state));
+  const others = states.filter((state) => !FLOW_STATES.has(state)).map((state) => `${state} packets`);
   return anyOf([...(flows.length === 0 ? [] : [`${anyOf(flows)} connections`]), ...others]);
 }
 
@@ -87,6 +81,16 @@ export function tcpFlags({ left, operator, right }: Match): readonly Phrase[] | 
     ' and ',
   );
   return [tcp, rest(operator === '==' ? words : `not (${words})`)];
+}
+
+/** `ip frag-off & 0x1fff != 0`: neither a whole packet nor the first part of one. */
+export function laterFragment({ left, operator, right }: Match): readonly Phrase[] | undefined {
+  if (left.kind !== 'mask' || left.mask.kind !== 'number' || left.mask.value !== 0x1fff) return undefined;
+  if (left.of.kind !== 'payload' || left.of.field !== 'frag-off') return undefined;
+  if (right.kind !== 'number' || right.value !== 0 || (operator !== '==' && operator !== '!=')) {
+    return undefined;
+  }
+  return [rest(operator === '!=' ? 'later fragments' : 'no later fragments')];
 }
 
 function flagsWord(set: readonly string[]): string {

@@ -36,6 +36,7 @@ const LONGEST = 300;
 
 /** What was not understood, as it stands in the ruleset. */
 export function notUnderstood(raw: unknown): string {
-  const text = typeof raw === 'string' ? raw : (JSON.stringify(raw) ?? String(raw));
+  const whole = typeof raw === 'string' ? raw : (JSON.stringify(raw) ?? String(raw));
+  const text = whole.replace(/\s+/g, ' ').trim();
   return `UNKNOWN (not understood: ${text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text})`;
 }

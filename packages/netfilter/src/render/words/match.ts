@@ -4,7 +4,7 @@ import type { SetSource } from '../../model/inline-set.ts';
 import type { Match, MatchOperator } from '../../model/statement.ts';
 import type { Value } from '../../model/value.ts';
 import { definite, fieldWords, operandWords } from './field.ts';
-import { addressKind, flowState, tcpFlags } from './known-match.ts';
+import { addressKind, flowState, laterFragment, tcpFlags } from './known-match.ts';
 import { allOf, anyOf } from './list.ts';
 import { type Phrase, type Place, rest, sentence } from './phrase.ts';
 import { alternatives, elementWords, namedSetWords, type Surroundings, valueWords } from './value.ts';
@@ -13,7 +13,7 @@ import { alternatives, elementWords, namedSetWords, type Surroundings, valueWord
 export function matchPhrases(match: Match, around: Surroundings): readonly Phrase[] {
   const { left } = match;
   if (match.right.kind !== 'expression') {
-    const known = addressKind(match) ?? flowState(match) ?? tcpFlags(match);
+    const known = addressKind(match) ?? flowState(match) ?? tcpFlags(match) ?? laterFragment(match);
     if (known !== undefined) return known;
     const values = alternatives(match.right);
     if (left.kind === 'concat' && values !== undefined)
@@ -21,9 +21,9 @@ export function matchPhrases(match: Match, around: Surroundings): readonly Phras
   }
   const role = roleOf(left);
   if (role !== undefined && (match.operator === '==' || match.operator === '!=' || role.noun !== undefined)) {
-    return [...rolesFamily(match, around), ...rolePhrases(match, role, around)];
+    return [...familyOf(match, around), ...rolePhrases(match, role, around)];
   }
-  return [...protocolOf(left), rest(comparisonWords(match, around))];
+  return [...familyOf(match, around), ...protocolOf(left), rest(comparisonWords(match, around))];
 }
 
 /** What a field is to people: `to port …`, `arriving on …`. */
@@ -115,12 +115,18 @@ function memberWords(left: Expression, { place }: Role, value: Value): string {
   return place === 'family' ? (FAMILIES[words] ?? words) : words;
 }
 
-/** A field of IPv4 or IPv6 whose value does not show which. */
-function rolesFamily({ left, right }: Match, { table }: Surroundings): readonly Phrase[] {
-  if (left.kind !== 'payload' || table.family === 'ip' || table.family === 'ip6') return [];
-  if (right.kind !== 'named' && right.kind !== 'expression') return [];
-  const family = FAMILIES[left.protocol];
+/** A field of IPv4 is there in IPv4 alone, which an address shows by itself unless it is one that must not be. */
+function familyOf({ left, operator, right }: Match, { table }: Surroundings): readonly Phrase[] {
+  const field = left.kind === 'mask' ? left.of : left;
+  if (field.kind !== 'payload' || table.family === 'ip' || table.family === 'ip6') return [];
+  const shows = operator === '==' && (right.kind === 'elements' || isAddress(right.kind));
+  if (shows && /addr$/.test(field.field)) return [];
+  const family = field.protocol === 'ip' || field.protocol === 'ip6' ? FAMILIES[field.protocol] : undefined;
   return family === undefined ? [] : [{ place: 'family', text: family }];
+}
+
+function isAddress(kind: string): boolean {
+  return kind === 'address' || kind === 'prefix' || kind === 'range';
 }
 
 const PROTOCOLS: ReadonlySet<string> = new Set(
@@ -148,6 +154,7 @@ const ORDERS: Readonly<Record<Exclude<MatchOperator, '==' | '!='>, string>> = {
 function comparisonWords(match: Match, around: Surroundings): string {
   const { left, operator, right } = match;
   const noun = fieldWords(left, around);
+  if (left.kind === 'fib' && isNoRoute(right)) return presenceWords(left, operator === '!=', noun);
   if (right.kind === 'boolean') {
     const there = right.value === (operator === '==' || operator === 'in');
     return presenceWords(left, there, noun);
@@ -159,6 +166,11 @@ function comparisonWords(match: Match, around: Surroundings): string {
   if (operator === '==') return `${noun} is ${words}`;
   if (operator === '!=') return `${noun} is not ${words}`;
   return `${noun} is ${ORDERS[operator]} ${words}`;
+}
+
+/** `fib saddr . iif oif 0`: interfaces are counted from 1. */
+function isNoRoute(right: Match['right']): boolean {
+  return (right.kind === 'number' && right.value === 0) || (right.kind === 'symbol' && right.name === '0');
 }
 
 function presenceWords(left: Expression, there: boolean, noun: string): string {

@@ -14,13 +14,18 @@ export function rest(text: string): Phrase {
   return { place: 'rest', text };
 }
 
-/** Several conditions that all have to hold; without any `everything`. */
+/** Several conditions that all have to hold; without any `everything`. What must not be stands behind what must. */
 export function sentence(phrases: readonly Phrase[]): string {
   const at = (place: Place): string[] => [
     ...new Set(phrases.flatMap((phrase) => (phrase.place === place ? [phrase.text] : []))),
   ];
-  const first = PLACES.flatMap((place) => shared(at(place))).join(' ');
-  const parts = first === '' ? at('rest') : [first, ...at('rest')];
+  // ICMP is of one family each.
+  const places = at('protocol').some((text) => /^icmp(v6)?$/.test(text)) ? PLACES.slice(1) : PLACES;
+  const first = places.flatMap((place) => shared(at(place)));
+  const is = first.filter((text) => !text.startsWith('not ')).join(' ');
+  const isNot = first.filter((text) => text.startsWith('not ')).join(' and ');
+  const parts = [...[is, isNot].filter(Boolean).slice(0, 1), ...at('rest')];
+  if (is !== '' && isNot !== '') parts[0] = `${is} but ${isNot}`;
   return parts.length === 0 ? 'everything' : parts.join(', ');
 }
 

@@ -32,10 +32,12 @@ interface Step {
 
 function stepsOf(statements: readonly Statement[], around: Surroundings): readonly Step[] {
   const steps: Step[] = [{ conditions: [], effects: [] }];
-  for (const statement of statements) {
-    if (statement.kind === 'counter' || statement.kind === 'last') continue;
+  const told = statements.filter(({ kind }) => kind !== 'counter' && kind !== 'last');
+  for (const [i, statement] of told.entries()) {
     const last = steps.at(-1)!;
-    if (conditionPhrases(statement, around) === undefined) last.effects.push(statement);
+    // What was not understood and stands at the end may decide.
+    const decides = statement.kind === 'unknown' && i === told.length - 1;
+    if (decides || conditionPhrases(statement, around) === undefined) last.effects.push(statement);
     else if (last.effects.length === 0) last.conditions.push(statement);
     else steps.push({ conditions: [statement], effects: [] });
   }
