@@ -53,6 +53,17 @@ export function badChoice(args: readonly string[], choices: readonly string[]): 
   });
 }
 
+/** `moat show rules nobody`: who has rules here is told. */
+export function badOwner(args: readonly string[], owners: readonly string[]): Answer {
+  const word = args.slice(2).join(' ');
+  const close = nearest(word.toLowerCase(), owners);
+  return usage(args, 2, {
+    message: `nobody of that name has rules here`,
+    expected: owners.length === 0 ? 'nothing: there are no rules' : `one of ${owners.join(', ')}`,
+    hint: close === undefined ? undefined : `did you mean \`moat show rules ${close}\`?`,
+  });
+}
+
 export function unknownVerb(args: readonly string[], verbs: readonly string[]): Answer {
   const [word = ''] = args;
   const close = nearest(word, verbs);
