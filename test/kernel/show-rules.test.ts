@@ -68,7 +68,7 @@ test('packets are counted', async () => {
   const before = await counted();
   // A datagram to ourselves: any port will do.
   const sender =
-    "require('dgram').createSocket('udp4').send('x', 9, '127.0.0.1', function () { this.close(); })";
+    "const s = require('dgram').createSocket('udp4'); s.send('x', 9, '127.0.0.1', () => s.close())";
   await network.server.output(process.execPath, ['-e', sender]);
   expect(await counted()).toBeGreaterThan(before);
 });

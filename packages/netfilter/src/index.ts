@@ -2,10 +2,10 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+export * from './analyse/owner.ts';
 export * from './analyse/road.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
-export * from './analyse/owner.ts';
 export * from './analyse/walk.ts';
 export * from './model/certainty.ts';
 export * from './model/expression.ts';
