@@ -2,7 +2,11 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+
 export * from './analyse/idle-rules.ts';
+
+export * from './analyse/owner.ts';
+
 export * from './analyse/road.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
@@ -48,6 +52,11 @@ export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';
 export * from './render/nft-statement.ts';
 export * from './render/nft-text.ts';
+export { conditionWords } from './render/words/condition.ts';
+export { hookWords, priorityWords } from './render/words/hook.ts';
+export { ruleWords } from './render/words/rule.ts';
+export type { Surroundings } from './render/words/value.ts';
+export { verdictWords } from './render/words/verdict.ts';
 export { TooLarge } from './space/bdd.ts';
 export * from './space/box-text.ts';
 export * from './space/boxes.ts';

@@ -77,11 +77,16 @@ function program(printed: string[]): Command {
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
     return words.length > 2 ? say(context, tooMuch(words, 2)) : statusVerb(context, form);
   });
-  verb('show', `a report: ${REPORTS.join(', ')}`, async (context, words) => {
-    const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
-    if (report === undefined) return say(context, badChoice(words, REPORTS));
-    return words.length > 2 ? say(context, tooMuch(words, 2)) : showVerb(context, report);
-  });
+  verb(
+    'show',
+    `a report: ${REPORTS.join(', ')} [owner], which is everybody's firewall rules in words`,
+    async (context, words) => {
+      const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
+      if (report === undefined) return say(context, badChoice(words, REPORTS));
+      if (words.length > 2 && report !== 'rules') return say(context, tooMuch(words, 2));
+      return showVerb(context, report, words);
+    },
+  );
   moat
     .command('version')
     .description('print the version')

@@ -1,4 +1,4 @@
-// moat show builtin|raw|added|listening
+// moat show builtin|raw|added|listening|rules
 import { formatAddress } from '@moat/netfilter';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
@@ -14,11 +14,13 @@ import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { type Answer, say } from './say.ts';
+import { showRulesVerb } from './show-rules.ts';
 
-export const REPORTS = ['builtin', 'raw', 'added', 'listening'] as const;
+export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules'] as const;
 export type Report = (typeof REPORTS)[number];
 
-export async function showVerb(context: Context, report: Report): Promise<void> {
+/** `words`: what was typed after `moat`. */
+export async function showVerb(context: Context, report: Report, words: readonly string[]): Promise<void> {
   switch (report) {
     case 'builtin':
       return say(context, showBuiltin());
@@ -35,6 +37,8 @@ export async function showVerb(context: Context, report: Report): Promise<void> 
       const read = applied === undefined ? readPolicy(context) : { ok: true as const, policy: applied };
       return say(context, read.ok ? await showListening(read.policy) : read.answer);
     }
+    case 'rules':
+      return showRulesVerb(context, words);
     default:
       throw new Error(report satisfies never);
   }

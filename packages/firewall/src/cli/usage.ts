@@ -43,6 +43,17 @@ export function tooMuch(args: readonly string[], at: number): Answer {
   });
 }
 
+/** `moat show rules nobody`: who has rules here is told. */
+export function badOwner(args: readonly string[], owners: readonly string[]): Answer {
+  const word = args.slice(2).join(' ');
+  const close = nearest(word.toLowerCase(), owners);
+  return usage(args, 2, {
+    message: `nobody of that name has rules here`,
+    expected: owners.length === 0 ? 'nothing: there are no rules' : `one of ${owners.join(', ')}`,
+    hint: close === undefined ? undefined : `did you mean \`moat show rules ${close}\`?`,
+  });
+}
+
 /** `moat show nonsense`, `moat show`: the word after the verb must be one of these. */
 export function badChoice(args: readonly string[], choices: readonly string[]): Answer {
   const close = nearest(args[1] ?? '', choices);

@@ -11,6 +11,7 @@ import { isEmpty, samePackets } from '../space/packet-set.ts';
 import { type Decision, hold, release, tidySpace } from '../space/packet-space.ts';
 import { ALWAYS, both, type Condition, conditionSet, isNever } from './condition.ts';
 import { effectOf, writtenField } from './effect.ts';
+import type { Ends, Mapped } from './ends.ts';
 import { mappedDecision } from './mapping.ts';
 import { keysCondition } from './match-condition.ts';
 import type { Place } from './reading.ts';
@@ -20,22 +21,6 @@ import { verdictEntries } from './verdict-map.ts';
 
 /** In a chain that is looked at alone: its base chain accepted. */
 export const ACCEPTED = 5;
-
-/** What comes after a chain, by how it ends. */
-export interface Ends {
-  readonly accept: Decision;
-  /** It returned, or came to its end. */
-  readonly fall: Decision;
-  /** An address was rewritten: the other chains of NAT at this hook are passed by. Absent outside of NAT. */
-  readonly mapped?: Mapped;
-}
-
-/** What comes after a rewritten address, by where the packet goes now. */
-export interface Mapped {
-  readonly elsewhere: Decision;
-  /** `redirect`: to this host. */
-  readonly here: Decision;
-}
 
 /** The chains of one table at one place. */
 export interface ChainRun {

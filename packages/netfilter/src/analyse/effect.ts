@@ -10,6 +10,7 @@ import type { Decision, PacketSet } from '../space/packet-space.ts';
 import { asSet, type BitVector, bitOr, fieldBits, resized } from './bit-vector.ts';
 import { conditionSet } from './condition.ts';
 import { operandVector } from './expression-vector.ts';
+import { keysCondition } from './match-condition.ts';
 import { PLACES, readingOf } from './reading.ts';
 import type { Scope } from './scope.ts';
 
@@ -74,7 +75,7 @@ function written(
   // What no rule further on looks at may be what it wants; only a map without the key ends the rule.
   if (!isRead && !isMap) return then;
   const bits = isRead ? fieldOf(space.layout, field).bits : 32;
-  const seen = operandVector(scope, value, key, bits, part);
+  const seen = operandVector(scope, value, key, bits, part, keysCondition);
   if (seen === 'nothing') return next;
   let after = then;
   if (isRead) {

@@ -15,7 +15,7 @@ import {
   shifted,
 } from './bit-vector.ts';
 import { ALWAYS, both, type Condition, conditionSet, inSet } from './condition.ts';
-import { keysCondition, needCondition } from './match-condition.ts';
+import { needCondition } from './need.ts';
 import { readingOf } from './reading.ts';
 import { freeNumber, type Scope } from './scope.ts';
 import { valueNumber } from './value-numbers.ts';
@@ -26,13 +26,26 @@ export interface Seen {
   readonly readable: Condition;
 }
 
+/** How keys of maps become conditions; given in, since keys may be expressions with maps in them. */
+export type KeysCondition = (
+  scope: Scope,
+  key: Expression,
+  values: readonly Value[],
+  part: string,
+) => Condition;
+
 /** `nothing`: no packet has it here. What nobody can know is a free number of 32 bits. */
-export function vectorOf(scope: Scope, expression: Expression, part: string): Seen | 'nothing' {
+export function vectorOf(
+  scope: Scope,
+  expression: Expression,
+  part: string,
+  keys: KeysCondition,
+): Seen | 'nothing' {
   switch (expression.kind) {
     case 'mask':
-      return operated(scope, '&', expression.of, expression.mask, part);
+      return operated(scope, '&', expression.of, expression.mask, part, keys);
     case 'bits':
-      return operated(scope, expression.operator, expression.left, expression.right, part);
+      return operated(scope, expression.operator, expression.left, expression.right, part, keys);
     case 'constant': {
       const value = valueNumber(expression.value, expression);
       return value === undefined
@@ -40,7 +53,7 @@ export function vectorOf(scope: Scope, expression: Expression, part: string): Se
         : { bits: constantBits(value, 32), readable: ALWAYS };
     }
     case 'map':
-      return mapped(scope, expression, 32, part);
+      return mapped(scope, expression, 32, part, keys);
     case 'concat':
       return unknownNumber(scope, part);
     default:
@@ -86,14 +99,15 @@ function operated(
   left: Expression,
   right: Operand,
   part: string,
+  keys: KeysCondition,
 ): Seen | 'nothing' {
-  const a = vectorOf(scope, left, part);
+  const a = vectorOf(scope, left, part, keys);
   if (a === 'nothing') return 'nothing';
   if (operator === '<<' || operator === '>>') {
     const by = right.kind === 'number' ? right.value : undefined;
     return by === undefined ? unknownNumber(scope, part) : { ...a, bits: shifted(operator, a.bits, by) };
   }
-  const b = operandVector(scope, right, left, a.bits.length, `${part} with`);
+  const b = operandVector(scope, right, left, a.bits.length, `${part} with`, keys);
   if (b === 'nothing') return 'nothing';
   return { bits: bitwise(operator, a.bits, b.bits), readable: both(a.readable, b.readable) };
 }
@@ -105,12 +119,13 @@ export function operandVector(
   next: Expression,
   bits: number,
   part: string,
+  keys: KeysCondition,
 ): Seen | 'nothing' {
   if (operand.kind === 'expression') {
     const { expression } = operand;
     return expression.kind === 'map'
-      ? mapped(scope, expression, bits, part)
-      : vectorOf(scope, expression, part);
+      ? mapped(scope, expression, bits, part, keys)
+      : vectorOf(scope, expression, part, keys);
   }
   const value = valueNumber(operand, next);
   return value === undefined
@@ -124,6 +139,7 @@ export function mapped(
   { key, map }: Expression & { readonly kind: 'map' },
   bits: number,
   part: string,
+  keys: KeysCondition,
   pair?: readonly ['address', 'port'],
 ): Seen | 'nothing' {
   const entries = map.kind === 'entries' ? map.entries : dataEntries(scope, map.name);
@@ -139,7 +155,7 @@ export function mapped(
     const value = pair === undefined ? valueNumber(entry.data, key) : pairNumber(entry.data);
     const data =
       value === undefined ? unknownNumber(scope, `${part} data ${n}`).bits : constantBits(value, bits);
-    let set = conditionSet(space, keysCondition(scope, key, [entry.key], `${part} key ${n}`));
+    let set = conditionSet(space, keys(scope, key, [entry.key], `${part} key ${n}`));
     if (hit !== 0 && hit !== 1 && entry.key.kind === 'any') set = subtractPackets(set, hit);
     for (const [i, bit] of data.entries())
       sums[i] = bitOr(sums[i]!, bit === 1 ? set : bit === 0 ? 0 : bitAnd(bit, set));

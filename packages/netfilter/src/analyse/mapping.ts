@@ -17,9 +17,10 @@ import {
   resized,
   vectorIn,
 } from './bit-vector.ts';
-import type { Mapped } from './chain-decision.ts';
 import { ALWAYS, both, conditionSet } from './condition.ts';
+import type { Mapped } from './ends.ts';
 import { mapped, operandVector, type Seen } from './expression-vector.ts';
+import { keysCondition } from './match-condition.ts';
 import { freeNumber, type Scope } from './scope.ts';
 
 /** A packet with this bit of `ct status` has had that side of it rewritten: nf_conntrack_common.h IPS_SRC_NAT, IPS_DST_NAT. */
@@ -96,7 +97,7 @@ function targetOf(scope: Scope, nat: Nat, part: string, address: string, port: s
       ? nat.address.expression
       : undefined;
   if (map !== undefined && isPair(scope, map)) {
-    const both = mapped(scope, map, bits + 16, `${part} address`, ['address', 'port']);
+    const both = mapped(scope, map, bits + 16, `${part} address`, keysCondition, ['address', 'port']);
     if (both === 'nothing') return 'nothing';
     return {
       address: { bits: both.bits.slice(0, bits), readable: both.readable },

@@ -14,7 +14,8 @@ import { ensureField, interfaceName, wordMatches } from './analysis.ts';
 import { vectorIn, vectorsEqual } from './bit-vector.ts';
 import { ALWAYS, both, type Condition, conditionSet, inSet, NEVER, numbersIn, wordsIn } from './condition.ts';
 import { vectorOf } from './expression-vector.ts';
-import { type Need, readingOf } from './reading.ts';
+import { needed } from './need.ts';
+import { readingOf } from './reading.ts';
 import { freeSet, type Scope } from './scope.ts';
 import { valueInterval, valueNumber } from './value-numbers.ts';
 
@@ -328,7 +329,7 @@ function vectorCondition(
   part: string,
 ): Condition {
   const { space } = scope.view.analysis;
-  const seen = vectorOf(scope, left, part);
+  const seen = vectorOf(scope, left, part, keysCondition);
   if (seen === 'nothing') return NEVER;
   const bits = seen.bits.length;
   const { known, complete } = numbersOf(values, left, bits);
@@ -356,8 +357,8 @@ function comparedWith(
   right: Expression,
   part: string,
 ): Condition {
-  const a = vectorOf(scope, left, `${part} left`);
-  const b = vectorOf(scope, right, `${part} right`);
+  const a = vectorOf(scope, left, `${part} left`, keysCondition);
+  const b = vectorOf(scope, right, `${part} right`, keysCondition);
   if (a === 'nothing' || b === 'nothing') return NEVER;
   if (operator !== '==' && operator !== '!=') return unknownCondition(scope, part, 'not understood');
   const equal = vectorsEqual(scope.view.analysis.space, a.bits, b.bits);
@@ -417,32 +418,4 @@ function constantCondition(
   if (!equal.includes(true) && equal.includes(undefined))
     return unknownCondition(scope, part, 'not understood');
   return equal.includes(true) === (operator === '==') ? ALWAYS : NEVER;
-}
-
-/** The condition, and that there is something to read. */
-export function needed(scope: Scope, needs: readonly Need[], condition: Condition, part: string): Condition {
-  let all = condition;
-  for (const need of needs) {
-    const there = needCondition(scope, need);
-    if (need.otherwise === 'no match') all = both(there, all);
-    else {
-      // Something is read there too, but nothing that is modelled.
-      const { space } = scope.view.analysis;
-      const set = conditionSet(space, there);
-      const inside = intersectPackets(set, conditionSet(space, all));
-      const free = freeSet(scope, `${part} beyond`, 'content');
-      all = inSet(unionPackets(space, [inside, intersectPackets(complementPackets(set), free)]));
-    }
-  }
-  return all;
-}
-
-export function needCondition(scope: Scope, need: Need): Condition {
-  const { field, bits, values } = need;
-  if (bits === 0) return wordsIn(field, values.map(String));
-  ensureField(scope.view.analysis, { kind: 'number', name: field, bits });
-  return numbersIn(
-    field,
-    intervalSet(values.map((value) => ({ first: BigInt(value), last: BigInt(value) }))),
-  );
 }

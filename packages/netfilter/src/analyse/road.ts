@@ -12,7 +12,8 @@ import { fieldFrom, fixFields } from '../space/packet-fields.ts';
 import { intersectPackets, packetsWhere, subtractPackets } from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { asSet, fieldBits } from './bit-vector.ts';
-import { type ChainRun, chainDecision, chainRun, type Mapped } from './chain-decision.ts';
+import { type ChainRun, chainDecision, chainRun } from './chain-decision.ts';
+import type { Mapped } from './ends.ts';
 import type { Place } from './reading.ts';
 import type { RulesetView } from './scope.ts';
 

@@ -69,7 +69,8 @@ export function unknownIsIn(cell: Cell, set: Numbers, bits: number): boolean | u
   if (set.length === 0) return false;
   const values = possible(cell);
   if (values === set) return true;
-  if (set.length > MOST_INTERVALS || (values !== undefined && values.length > MOST_INTERVALS)) return undefined;
+  if (set.length > MOST_INTERVALS || (values !== undefined && values.length > MOST_INTERVALS))
+    return undefined;
   const all = (values ?? allNumbers(bits)) as IntervalSet<bigint>;
   if (!intervalsOverlap(all, set as IntervalSet<bigint>)) return false;
   return intervalsCover(set as IntervalSet<bigint>, all) ? true : undefined;
