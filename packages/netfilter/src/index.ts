@@ -38,6 +38,7 @@ export * from './model/verdict.ts';
 export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
+export * from './read/dumps.ts';
 export * from './read/ipset.ts';
 export * from './read/iptables-save.ts';
 export * from './read/merge-iptables-nft.ts';
