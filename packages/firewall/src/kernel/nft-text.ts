@@ -53,15 +53,18 @@ function refusal({ stderr, code, signal }: Finished): string {
   return `nft does not load it: ${place}${message}${source}`;
 }
 
-/** Names after `iif` and `oif`, alone or in braces, and those of devices. */
+/**
+ * Names after `iif` and `oif`, alone or in braces, those of devices, and all that `define` gives a name to. Words that
+ * are no interfaces may be among them, which does no harm.
+ */
 export function interfacesIn(text: string): string[] {
   const names = new Set<string>();
   for (const [, list = ''] of text.matchAll(
-    /\b(?:iif|oif|devices?)\s+(?:[!=]=\s*|=\s*)?(\{[^}]*\}|"[^"\n]*"|[^\s{};]+)/g,
+    /\b(?:iif|oif|devices?|define\s+\w+)\s+(?:vmap\s+|[!=]=\s*|=\s*)?(\{[^}]*\}|"[^"\n]*"|[^\s{};]+)/g,
   )) {
     for (const [name] of list.matchAll(/[\w.@-]+/g)) {
       // Not numbers, and nothing that `ip` could take for an option.
-      if (name.length <= 15 && /^[A-Za-z_]/.test(name) && name !== 'lo' && name !== 'vmap') names.add(name);
+      if (name.length <= 15 && /^[A-Za-z_]/.test(name) && name !== 'lo') names.add(name);
     }
   }
   return [...names].slice(0, 200);

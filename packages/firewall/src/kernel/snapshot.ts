@@ -32,6 +32,9 @@ export interface SnapshotOptions {
   readonly flows?: boolean;
 }
 
+/** What is missing where some processes may not be looked at. */
+export const SOME_PROCESSES = 'processes of some sockets';
+
 const PODMAN_SOCKET = '/run/podman/podman.sock';
 
 /** Takes one. What cannot be read is left out and told in `missing`; it never rejects for that. Changes nothing. */
@@ -116,8 +119,7 @@ async function flowsOf() {
 function readOpenSockets(missing: SnapshotMissing[]): SnapshotSocket[] {
   const sockets = readSockets().filter((socket) => socket.kind === 'open');
   const { owners, complete } = socketOwners(new Set(sockets.map(({ inode }) => inode)));
-  if (!complete)
-    missing.push({ what: 'processes of some sockets', why: "other users' processes: takes root" });
+  if (!complete) missing.push({ what: SOME_PROCESSES, why: "other users' processes: takes root" });
   return sockets.map(({ protocol, families, local, uid, inode }) => ({
     protocol,
     families,
@@ -143,7 +145,7 @@ type Engines = Pick<Snapshot, 'containers' | 'networks'>;
 async function readEngines(missing: SnapshotMissing[]): Promise<Engines> {
   const told: readonly (readonly [SnapshotEngine, Docker | undefined])[] = await Promise.all([
     readDocker({ socket: dockerSocket() }).then((docker) => ['docker', docker] as const),
-    readDocker({ socket: PODMAN_SOCKET }).then((podman) => ['podman', podman] as const),
+    readDocker({ socket: PODMAN_SOCKET, podman: true }).then((podman) => ['podman', podman] as const),
   ]);
   const containers: SnapshotContainer[] = [];
   const networks: SnapshotNetwork[] = [];
