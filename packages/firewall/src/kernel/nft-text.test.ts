@@ -13,5 +13,16 @@ test('interfaces that a text asks for by index', () => {
     oif 7 accept
     iif "-j" accept
     iif averyveryverylongname accept`;
-  expect(interfacesIn(text)).toEqual(['eth0', 'wg0', 'br-lan', 'eth1.100', 'wan1', 'ppp0', 'drop', 'lan0', 'lan1', 'wan0']);
+  expect(interfacesIn(text)).toEqual([
+    'eth0',
+    'wg0',
+    'br-lan',
+    'eth1.100',
+    'wan1',
+    'ppp0',
+    'drop',
+    'lan0',
+    'lan1',
+    'wan0',
+  ]);
 });

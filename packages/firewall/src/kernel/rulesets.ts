@@ -15,18 +15,23 @@ const TRIES = 4;
 
 /**
  * nft lists all its tables at one moment (it starts again when the generation changes under it), but the other
- * programs look later: so the rules are listed once more at the end, and everything again if they are others.
+ * programs look later: so the rules are listed once more at the end, and everything again if they are others. A rule
+ * that came and went in between shows in a chain that is longer in one listing than in the other.
  */
 export async function takeRulesets({ nftText }: { readonly nftText: boolean }): Promise<TakenRulesets> {
   for (let left = TRIES - 1; ; left--) {
-    const taken = await takeOnce(nftText);
-    if (taken.consistent || left === 0) return taken;
+    const { rulesets, missing, same } = await takeOnce(nftText);
+    const consistent = same && !disagree(rulesets);
+    if (consistent || left === 0) return { rulesets, missing, consistent };
   }
 }
 
+/** `same`: the rules before and after. */
+type Taken = Pick<TakenRulesets, 'rulesets' | 'missing'> & { readonly same: boolean };
+
 type Draft = { -readonly [K in keyof SnapshotRulesets]: SnapshotRulesets[K] };
 
-async function takeOnce(nftText: boolean): Promise<TakenRulesets> {
+async function takeOnce(nftText: boolean): Promise<Taken> {
   const rulesets: Draft = {};
   const missing: SnapshotMissing[] = [];
   const put = (name: Exclude<keyof Draft, 'nft'>, what: string, told: Told | undefined): void => {
@@ -56,9 +61,9 @@ async function takeOnce(nftText: boolean): Promise<TakenRulesets> {
   put('ip6tablesLegacy', 'rules of ip6tables-legacy', legacyAfter.ip6);
   // A machine without ipset has no sets, unless a rule asks for one.
   if (ipset.ok || asksForSets(rulesets)) put('ipset', 'contents of ipsets', ipset);
-  const same =
+  const still =
     nft === undefined || (after?.ok === true && signature(nft) === signature(JSON.parse(after.text)));
-  return { rulesets, missing, consistent: same && stripped(legacyBefore) === stripped(legacyAfter) };
+  return { rulesets, missing, same: still && stripped(legacyBefore) === stripped(legacyAfter) };
 }
 
 interface NftListing {
@@ -87,6 +92,33 @@ function signature({ nftables }: NftListing): string {
     }),
   );
   return lines.join('\n');
+}
+
+/** Whether there is a chain in which nft and iptables-save have not as many rules. */
+function disagree({ nft, iptables, ip6tables }: SnapshotRulesets): boolean {
+  if (nft === undefined) return false;
+  const listed = new Map<string, number>();
+  for (const { rule } of (nft as NftListing).nftables) {
+    if (rule === undefined) continue;
+    const key = [rule['family'], rule['table'], rule['chain']].join(' ');
+    listed.set(key, (listed.get(key) ?? 0) + 1);
+  }
+  return [...savedCounts('ip', iptables), ...savedCounts('ip6', ip6tables)].some(
+    ([chain, count]) => (listed.get(chain) ?? 0) !== count,
+  );
+}
+
+function savedCounts(family: string, text = ''): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  let table = '';
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1).trim();
+    const [, kind, chain] = /^(:|-A )(\S+)/.exec(line) ?? [];
+    if (chain === undefined) continue;
+    const key = `${family} ${table} ${chain}`;
+    counts.set(key, (counts.get(key) ?? 0) + (kind === ':' ? 0 : 1));
+  }
+  return counts;
 }
 
 /** iptables-save of the nf_tables backend: never that of the legacy backend, which makes the tables it lists. */
