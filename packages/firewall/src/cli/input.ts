@@ -55,7 +55,7 @@ function ofSnapshot(source: string, snapshot: Snapshot): InputResult {
 const SHOWN = 10;
 
 /** `--snapshot FILE`; `-` is stdin. */
-export function readSnapshotFile(file: string): InputResult {
+function readSnapshotFile(file: string): InputResult {
   const told = readText(file);
   if (!told.ok) return mistake(`${nameOf(file)}: ${told.why}`);
   const json = parsed(told.text);
