@@ -2,54 +2,66 @@
 import { readFileSync } from 'node:fs';
 import type { SnapshotBypass, SnapshotMissing } from '@moat/netfilter';
 import type { HostLinks } from './host-links.ts';
-import { ask } from './tool.ts';
+import { askFor } from './tool.ts';
 
 export interface Bypasses {
   readonly bypasses: readonly SnapshotBypass[];
   readonly missing: readonly SnapshotMissing[];
 }
 
-/** `nft`: the parsed listing, for its flowtables. */
-export async function readBypasses(xdp: HostLinks['xdp'], nft: unknown, proc = '/proc'): Promise<Bypasses> {
-  const [filters, programs] = await Promise.all([readTc(), readPrograms()]);
-  return {
-    bypasses: [
-      ...xdp.map(({ device, program }) => ({
-        kind: 'xdp' as const,
-        device,
-        detail: program === undefined ? 'program' : `program ${program}`,
-      })),
-      ...filters.bypasses,
-      ...programs.bypasses,
-      ...flowtables(nft),
-      ...parseIpvs(readIfThere(`${proc}/self/net/ip_vs`)),
-    ],
-    missing: [...filters.missing, ...programs.missing],
+/** Filters of tc and BPF programs, which programs of their own tell of. */
+export async function readAttached(): Promise<Bypasses> {
+  const missing: SnapshotMissing[] = [];
+  const seen = async (what: string, reading: Promise<SnapshotBypass[]>): Promise<SnapshotBypass[]> => {
+    try {
+      return await reading;
+    } catch (error) {
+      missing.push({ what, why: (error as Error).message });
+      return [];
+    }
   };
+  const bypasses = await Promise.all([
+    seen('filters of tc', readTc()),
+    // Those at tcx and netkit hooks, which tc does not list, and those that hang into netfilter itself.
+    seen('BPF programs at tcx and netfilter hooks', askFor('bpftool', ['-j', 'net', 'show'], parseBpfNet)),
+  ]);
+  return { bypasses: bypasses.flat(), missing };
+}
+
+/** All of them. `nft`: the parsed listing, for its flowtables. */
+export function bypassesOf(
+  attached: Bypasses,
+  xdp: HostLinks['xdp'],
+  nft: unknown,
+  proc = '/proc',
+): SnapshotBypass[] {
+  return [
+    ...xdp.map(({ device, program }) => ({
+      kind: 'xdp' as const,
+      device,
+      detail: program === undefined ? 'program' : `program ${program}`,
+    })),
+    ...attached.bypasses,
+    ...flowtables(nft),
+    ...parseIpvs(readIfThere(`${proc}/self/net/ip_vs`)),
+  ];
 }
 
 /** Filters exist only at an ingress or clsact qdisc, which few interfaces have. */
-async function readTc(): Promise<Bypasses> {
-  const what = 'filters of tc';
-  const listed = await ask('tc', ['-j', 'qdisc', 'show']);
-  if (!listed.ok) return { bypasses: [], missing: [{ what, why: listed.why }] };
-  const doors = (JSON.parse(listed.text || '[]') as { readonly kind: string; readonly dev: string }[])
+async function readTc(): Promise<SnapshotBypass[]> {
+  type Qdisc = { readonly kind: string; readonly dev: string };
+  const qdiscs = await askFor('tc', ['-j', 'qdisc', 'show'], (text) => JSON.parse(text || '[]') as Qdisc[]);
+  const doors = qdiscs
     .filter(({ kind }) => kind === 'ingress' || kind === 'clsact')
-    .flatMap(({ kind, dev }) => [
-      { device: dev, side: 'ingress' },
-      ...(kind === 'clsact' ? [{ device: dev, side: 'egress' }] : []),
-    ]);
+    .flatMap(({ kind, dev }) =>
+      (kind === 'clsact' ? ['ingress', 'egress'] : ['ingress']).map((side) => [dev, side] as const),
+    );
   const told = await Promise.all(
-    doors.map(async ({ device, side }): Promise<Bypasses> => {
-      const filters = await ask('tc', ['-j', 'filter', 'show', 'dev', device, side]);
-      if (!filters.ok) return { bypasses: [], missing: [{ what, why: filters.why }] };
-      return { bypasses: parseTcFilters(filters.text, device, side), missing: [] };
-    }),
+    doors.map(([dev, side]) =>
+      askFor('tc', ['-j', 'filter', 'show', 'dev', dev, side], (text) => parseTcFilters(text, dev, side)),
+    ),
   );
-  return {
-    bypasses: told.flatMap(({ bypasses }) => bypasses),
-    missing: told.flatMap(({ missing }) => missing),
-  };
+  return told.flat();
 }
 
 /** One for each kind of filter at that place: `ingress: matchall, drop`. */
@@ -69,13 +81,6 @@ export function parseTcFilters(json: string, device: string, side: string): Snap
     return [`${side}: ${[kind, options.bpf_name, ...deeds].filter(Boolean).join(', ').trim()}`];
   });
   return [...new Set(details)].map((detail) => ({ kind: 'tc', device, detail }));
-}
-
-/** Programs at tcx and netkit hooks, which tc does not list, and those that hang into netfilter itself. */
-async function readPrograms(): Promise<Bypasses> {
-  const told = await ask('bpftool', ['-j', 'net', 'show']);
-  if (told.ok) return { bypasses: parseBpfNet(told.text), missing: [] };
-  return { bypasses: [], missing: [{ what: 'BPF programs at tcx and netfilter hooks', why: told.why }] };
 }
 
 export function parseBpfNet(json: string): SnapshotBypass[] {

@@ -39,9 +39,12 @@ async function takeOnce(nftText: boolean): Promise<Taken> {
     else if (told !== undefined) missing.push({ what, why: told.why });
   };
   const [listed, legacyBefore] = await Promise.all([ask('nft', ['-j', 'list', 'ruleset']), takeLegacy()]);
-  const nft = listed.ok ? (JSON.parse(listed.text || '{"nftables": []}') as NftListing) : undefined;
-  if (!listed.ok) missing.push({ what: 'rules of nftables and of iptables-nft', why: listed.why });
-  else rulesets.nft = nft;
+  const nft = listed.ok ? listing(listed.text) : undefined;
+  if (nft !== undefined) rulesets.nft = nft;
+  else {
+    const why = listed.ok ? 'nft -j list ruleset: what it prints is not JSON' : listed.why;
+    missing.push({ what: 'rules of nftables and of iptables-nft', why });
+  }
   // Without nft's word for it, iptables has to be asked.
   const asked = (family: string): boolean => nft === undefined || hasIptables(nft, family);
   const [text, iptables, ip6tables, ipset] = await Promise.all([
@@ -61,13 +64,22 @@ async function takeOnce(nftText: boolean): Promise<Taken> {
   put('ip6tablesLegacy', 'rules of ip6tables-legacy', legacyAfter.ip6);
   // A machine without ipset has no sets, unless a rule asks for one.
   if (ipset.ok || asksForSets(rulesets)) put('ipset', 'contents of ipsets', ipset);
-  const still =
-    nft === undefined || (after?.ok === true && signature(nft) === signature(JSON.parse(after.text)));
+  const last = after?.ok === true ? listing(after.text) : undefined;
+  const still = nft === undefined || (last !== undefined && signature(nft) === signature(last));
   return { rulesets, missing, same: still && stripped(legacyBefore) === stripped(legacyAfter) };
 }
 
 interface NftListing {
   readonly nftables: readonly Readonly<Record<string, Readonly<Record<string, unknown>>>>[];
+}
+
+function listing(text: string): NftListing | undefined {
+  try {
+    const json = JSON.parse(text || '{"nftables": []}') as Partial<NftListing>;
+    return Array.isArray(json.nftables) ? (json as NftListing) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const IPTABLES_TABLES: ReadonlySet<unknown> = new Set(['raw', 'mangle', 'nat', 'filter', 'security']);

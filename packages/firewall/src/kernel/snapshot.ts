@@ -13,7 +13,7 @@ import {
   type SnapshotProcess,
   type SnapshotSocket,
 } from '@moat/netfilter';
-import { readBypasses } from './bypasses.ts';
+import { bypassesOf, readAttached } from './bypasses.ts';
 import { type Docker, dockerSocket, readDocker } from './docker.ts';
 import { parseFlows, readFlowLines } from './flows.ts';
 import { type HostLinks, parseHostLinks } from './host-links.ts';
@@ -23,7 +23,7 @@ import { parseRoutes } from './routes.ts';
 import { takeRulesets } from './rulesets.ts';
 import { readSockets } from './sockets.ts';
 import { readSysctls } from './sysctls.ts';
-import { ask } from './tool.ts';
+import { askFor } from './tool.ts';
 
 export interface SnapshotOptions {
   /** The rules of nft also as text, for people: costs as much as all else together. */
@@ -51,7 +51,7 @@ export async function takeSnapshot(options: SnapshotOptions = {}): Promise<Snaps
       return undefined;
     }
   };
-  const [taken, links, routes, rules, flows, engines] = await Promise.all([
+  const running = Promise.all([
     takeRulesets({ nftText: options.nftText === true }),
     lists<HostLinks>(
       'interfaces',
@@ -69,18 +69,21 @@ export async function takeSnapshot(options: SnapshotOptions = {}): Promise<Snaps
     ),
     options.flows === true ? lists('flows', flowsOf()) : undefined,
     readEngines(missing),
+    readAttached(),
   ]);
-  const { bypasses, missing: unseen } = await readBypasses(links?.[0]?.xdp ?? [], taken.rulesets.nft);
+  // While the programs run.
+  const sysctls = readSysctls();
   const sockets = readOpenSockets(missing);
+  const [taken, links, routes, rules, flows, engines, attached] = await running;
   const known = {
     links: links?.flatMap((each) => each.links),
     routes,
     rules,
-    sysctls: readSysctls(),
+    sysctls,
     sockets,
     ...engines,
     flows,
-    bypasses,
+    bypasses: bypassesOf(attached, links?.[0]?.xdp ?? [], taken.rulesets.nft),
   };
   return {
     format: SNAPSHOT_FORMAT,
@@ -93,7 +96,7 @@ export async function takeSnapshot(options: SnapshotOptions = {}): Promise<Snaps
     ...(Object.fromEntries(
       Object.entries(known).filter(([, value]) => value !== undefined),
     ) as Partial<Snapshot>),
-    missing: [...taken.missing, ...missing, ...unseen],
+    missing: [...taken.missing, ...missing, ...attached.missing],
   };
 }
 
@@ -103,11 +106,8 @@ function flag(family: IpFamily): string {
   return family === 'ipv4' ? '-4' : '-6';
 }
 
-/** Rejects, in words, when `ip` is missing, fails, or says something that is not understood. */
-async function ip<T>(args: readonly string[], parse: (text: string) => readonly T[]): Promise<readonly T[]> {
-  const told = await ask('ip', ['-N', '-j', ...args]);
-  if (!told.ok) throw new Error(told.why);
-  return parse(told.text);
+function ip<T>(args: readonly string[], parse: (text: string) => readonly T[]): Promise<readonly T[]> {
+  return askFor('ip', ['-N', '-j', ...args], parse);
 }
 
 async function flowsOf() {
@@ -116,7 +116,16 @@ async function flowsOf() {
   return parseFlows(told.text);
 }
 
-function readOpenSockets(missing: SnapshotMissing[]): SnapshotSocket[] {
+function readOpenSockets(missing: SnapshotMissing[]): SnapshotSocket[] | undefined {
+  try {
+    return openSockets(missing);
+  } catch (error) {
+    missing.push({ what: 'sockets', why: (error as Error).message });
+    return undefined;
+  }
+}
+
+function openSockets(missing: SnapshotMissing[]): SnapshotSocket[] {
   const sockets = readSockets().filter((socket) => socket.kind === 'open');
   const { owners, complete } = socketOwners(new Set(sockets.map(({ inode }) => inode)));
   // Nobody is missed where each socket has somebody.

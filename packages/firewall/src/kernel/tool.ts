@@ -46,6 +46,17 @@ export async function ask(tool: Tool, args: readonly string[]): Promise<Told> {
   return { ok: false, why: `${command}: ${firstLine(ran.stderr) || `exit code ${ran.code}`}` };
 }
 
+/** What `parse` makes of it. Rejects, in words, where there is no answer or not one that is understood. */
+export async function askFor<T>(tool: Tool, args: readonly string[], parse: (text: string) => T): Promise<T> {
+  const told = await ask(tool, args);
+  if (!told.ok) throw new Error(told.why);
+  try {
+    return parse(told.text);
+  } catch (error) {
+    throw new Error(`${[tool, ...args].join(' ')}: ${(error as Error).message}`);
+  }
+}
+
 function firstLine(text: string): string {
   return text.trim().split('\n')[0] ?? '';
 }
