@@ -11,6 +11,10 @@ export interface Options {
   readonly confirm: number;
   readonly root: string;
   readonly allowLockout: boolean;
+  /** File of a snapshot to look at instead of this machine. */
+  readonly snapshot: string | undefined;
+  /** Files of bare dumps to look at instead of this machine. */
+  readonly rulesets: readonly string[];
 }
 
 export interface Context {

@@ -11,9 +11,10 @@ import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
 import { settingsVerb } from './settings.ts';
 import { REPORTS, showVerb } from './show.ts';
+import { snapshotVerb } from './snapshot.ts';
 import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
-import { badChoice, badOption, tooMuch, unknownVerb } from './usage.ts';
+import { badChoice, badOption, notThisMachine, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
 declare const __MOAT_VERSION__: string | undefined;
@@ -40,6 +41,15 @@ function program(printed: string[]): Command {
     )
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
+    .option('--snapshot <file>', 'look at this snapshot instead of the machine; - is stdin')
+    .addOption(
+      new Option(
+        '--ruleset <file>',
+        'look at this dump (iptables-save, nft, ipset save) instead of the machine; several may be given',
+      )
+        .default([])
+        .argParser((file: string, files: readonly string[]) => [...files, file]),
+    )
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
     .helpCommand('help [verb]', 'print this, or what a verb is for')
@@ -87,6 +97,25 @@ function program(printed: string[]): Command {
       return showVerb(context, report, words);
     },
   );
+  moat
+    .command('snapshot')
+    .description('everything that decides on this machine, as one JSON value: moat snapshot FILE')
+    .argument('[words...]')
+    .option('--redact', 'replace names, remarks and public addresses, for a bug report')
+    .option('--conntrack', 'with the flows that the kernel knows')
+    .exitOverride()
+    .action((words: string[], given: { redact?: boolean; conntrack?: boolean }) =>
+      withContext(
+        moat,
+        ['snapshot', ...words],
+        async (context) => {
+          if (words.length > 1) return say(context, tooMuch(['snapshot', ...words], 2));
+          const { redact = false, conntrack = false } = given;
+          return snapshotVerb(context, words[0], { redact, conntrack });
+        },
+        READS,
+      ),
+    );
   moat
     .command('version')
     .description('print the version')
@@ -140,15 +169,28 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     confirm: given['confirm'],
     root: given['root'],
     allowLockout: has('allowLockout'),
+    snapshot: given['snapshot'],
+    rulesets: given['ruleset'],
     version: has('version'),
   };
 }
 
-async function withContext(moat: Command, words: readonly string[], run: Verb): Promise<void> {
+/** A verb that looks at what `readInput` gives, and so needs neither root nor this machine. */
+const READS = { reads: true } as const;
+
+async function withContext(
+  moat: Command,
+  words: readonly string[],
+  run: Verb,
+  { reads }: { readonly reads: boolean } = { reads: false },
+): Promise<void> {
   const { version: asksVersion, ...options } = optionsOf(moat);
   if (asksVersion) return say({ options }, version());
   const context = contextOf(options, words);
-  if (process.geteuid?.() !== 0) {
+  if (!reads && (options.snapshot !== undefined || options.rulesets.length > 0)) {
+    return say(context, notThisMachine(words, options.snapshot === undefined ? '--ruleset' : '--snapshot'));
+  }
+  if (!reads && process.geteuid?.() !== 0) {
     const message = `moat reads and changes the kernel's rules, which takes root: sudo ${context.command}`;
     return say(context, failure(ExitCode.notPermitted, 'not-root', message));
   }
