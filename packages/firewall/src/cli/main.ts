@@ -57,13 +57,18 @@ function program(printed: string[]): Command {
     .configureOutput({ writeOut: (text) => printed.push(text), writeErr: () => {} })
     .exitOverride();
 
-  const verb = (name: string, description: string, run: Verb): void => {
+  const verb = (
+    name: string,
+    description: string,
+    run: Verb,
+    reads: (words: readonly string[]) => boolean = () => false,
+  ): void => {
     moat
       .command(name)
       .description(description)
       .argument('[words...]')
       .exitOverride()
-      .action((words: string[]) => withContext(moat, [name, ...words], run));
+      .action((words: string[]) => withContext(moat, [name, ...words], run, { reads: reads(words) }));
   };
   /** A verb after which nothing stands. */
   const bare = (name: string, description: string, run: (context: Context) => Promise<void>): void =>
@@ -96,6 +101,7 @@ function program(printed: string[]): Command {
       if (words.length > 2 && report !== 'rules') return say(context, tooMuch(words, 2));
       return showVerb(context, report, words);
     },
+    ([report]) => report?.toLowerCase() === 'rules',
   );
   moat
     .command('snapshot')

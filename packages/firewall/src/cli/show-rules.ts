@@ -3,7 +3,7 @@ import { ownerNamed, ownersIn, type ShownChain, shownRules } from '../report/rul
 import { rulesText } from '../report/rules-text.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
-import { readInput } from './live-rules.ts';
+import { readInput } from './input.ts';
 import { type Answer, colour, say } from './say.ts';
 import { badOwner } from './usage.ts';
 

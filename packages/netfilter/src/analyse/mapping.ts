@@ -156,7 +156,14 @@ function rewriteTo(
       return { bits: bitsChosen(inside, any, constantBits(first, bits)), readable: ALWAYS };
     }
   }
-  const seen = operandVector(scope, to, { kind: 'payload', protocol: 'ip', field: 'daddr' }, bits, part);
+  const seen = operandVector(
+    scope,
+    to,
+    { kind: 'payload', protocol: 'ip', field: 'daddr' },
+    bits,
+    part,
+    keysCondition,
+  );
   return seen === 'nothing' ? 'nothing' : { bits: resized(seen.bits, bits), readable: seen.readable };
 }
 
