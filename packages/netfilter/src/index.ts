@@ -7,6 +7,7 @@ export * from './analyse/idle-rules.ts';
 
 export * from './analyse/owner.ts';
 
+export * from './analyse/questions.ts';
 export * from './analyse/road.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
