@@ -39,30 +39,32 @@ type Emit = (this: unknown, event: string | symbol, ...values: unknown[]) => boo
 
 function takeOver(server: GuardedServer, gateOf: () => Gate | undefined): void {
   const emit = server.emit as Emit;
-  const go = (event: string, values: unknown[]) => emit.call(server, event, ...values);
-  server.emit = ((event: string, ...values: unknown[]): boolean => {
+  const request = (event: string, asked: IncomingMessage, response: ServerResponse): boolean => {
+    const admitted = gateOf()?.admit?.(asked, response) ?? true;
+    if (admitted === true) return emit.call(server, event, asked, response);
+    if (admitted !== false) {
+      void admitted.then((yes) => {
+        if (yes && !response.destroyed && asked.socket?.destroyed !== true)
+          emit.call(server, event, asked, response);
+      });
+    }
+    return true;
+  };
+  // Named arguments, and each case a call of its own: this runs for each request, and a list of arguments costs more than the look.
+  server.emit = ((event: string | symbol, first: unknown, second: unknown, ...rest: unknown[]): boolean => {
     switch (event) {
       case 'request':
       case 'checkContinue':
-      case 'checkExpectation': {
-        const [request, response] = values as [IncomingMessage, ServerResponse];
-        const admitted = gateOf()?.admit?.(request, response) ?? true;
-        if (admitted === true) return go(event, values);
-        if (admitted !== false) {
-          void admitted.then((yes) => {
-            if (yes && !response.destroyed && request.socket?.destroyed !== true) go(event, values);
-          });
-        }
-        return true;
-      }
+      case 'checkExpectation':
+        return request(event, first as IncomingMessage, second as ServerResponse);
       case 'upgrade':
-      case 'connect': {
-        const [request, socket] = values as [IncomingMessage, Duplex];
-        upgrade(gateOf(), request, socket, () => go(event, values));
+      case 'connect':
+        upgrade(gateOf(), first as IncomingMessage, second as Duplex, () =>
+          emit.call(server, event, first, second, ...rest),
+        );
         return true;
-      }
       default:
-        return go(event, values);
+        return emit.call(server, event, first, second, ...rest);
     }
   }) as typeof server.emit;
 }
