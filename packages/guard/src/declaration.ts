@@ -51,9 +51,11 @@ export function mustBeLiteral(declaration: Declaration, where: string): Declarat
 
 /**
  * Checks that the guard itself can match the declared path: segments that are literal, `:name`, or a last `*`.
+ * Upgrades go past the application, to whoever listens to the server; their paths are literal.
  * @throws TypeError that names the segment it cannot match
  */
 export function mustBeMatchable(declaration: Declaration): Declaration {
+  if (declaration.method === UPGRADE) return mustBeLiteral(declaration, 'upgrades have');
   const odd = oddSegment(declaration);
   if (odd === undefined) return declaration;
   throw new TypeError(

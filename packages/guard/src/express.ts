@@ -8,7 +8,7 @@ import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, type Seal, sealer } from './seal.ts';
-import { type Gate, isListener, learnServer, watchServers } from './server.ts';
+import { type Gate, isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
 
 export { open } from './open.ts';
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
@@ -72,7 +72,7 @@ export function guard(app: Application, options: GuardOptions<Request>): Guard {
     Object.setPrototypeOf(request, own.request);
     return judge.ask(request);
   };
-  const gate: Gate = { judge, ask: (request) => ask(request as Request) };
+  const gate: Gate = { judge, opens: publicUpgrades(find), ask: (request) => ask(request as Request) };
   const seal = sealer((response, target) => {
     const found = { reason: 'answered by something that is not public' } as const;
     refuse(response, judge.refusal(response.req.method, target, found), judge.challenge);

@@ -6,8 +6,9 @@ import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, sealer, sealOf } from './seal.ts';
-import { type Gate, isListener, isServer, releaseSocket, stand } from './server.ts';
+import { type Gate, isListener, isServer, stand } from './server.ts';
 import { type Known, tableOf } from './table.ts';
+import { refuseSocket, releaseSocket } from './upgrade.ts';
 
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
 export { tokenIs } from './token.ts';
@@ -120,14 +121,16 @@ export function guard(
   });
 
   function settle({ raw }: FastifyRequest, reply: FastifyReply, next: () => void, found: Finding): void {
-    releaseSocket(raw);
     const held = sealOf(reply.raw);
     if (found !== undefined) {
       reply.hijack();
       const target = (raw as WithOriginal).originalUrl ?? raw.url;
-      refuse(reply.raw, judge.refusal(raw.method, target, found), judge.challenge);
+      const status = judge.refusal(raw.method, target, found);
+      refuseSocket(raw, status, judge.challenge);
+      refuse(reply.raw, status, judge.challenge);
       return;
     }
+    releaseSocket(raw);
     if (held?.refused === true) return;
     if (held !== undefined) held.released = true;
     next();

@@ -2,14 +2,14 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type Koa from 'koa';
 import type { Context, Middleware, Next } from 'koa';
-import { type Declaration, finder, mustBeMatchable, readDeclaration } from './declaration.ts';
+import { type Declaration, finder, mustBeMatchable, readDeclaration, UPGRADE } from './declaration.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, type Seal, sealer } from './seal.ts';
-import { type Gate, isListener, learnServer, watchServers } from './server.ts';
+import { type Gate, isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
 import { type Known, tableOf } from './table.ts';
 
 export { open } from './open.ts';
@@ -60,6 +60,7 @@ export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Co
   const judge = judgeBy(options);
   const gate: Gate = {
     judge,
+    opens: publicUpgrades(find),
     ask: (request) => judge.ask(own.createContext(request, new ServerResponse(request))),
   };
   const seal = sealer((response, target) => {
@@ -195,5 +196,7 @@ function routesOf(
   );
   const plain = middleware.some((each) => routerOf(each) === undefined);
   const opened = middleware.some(isOpen);
-  return tableOf(known, declared, hasAuthorize, ({ literal }) => (literal ? plain : opened));
+  return tableOf(known, declared, hasAuthorize, ({ literal, method }) =>
+    method === UPGRADE ? true : literal ? plain : opened,
+  );
 }

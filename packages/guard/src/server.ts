@@ -1,10 +1,13 @@
 // Servers: the one place through which all of a server's events go, whoever listens and since when.
 import { channel } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { type finder, UPGRADE } from './declaration.ts';
 import type { Finding, Judge } from './judge.ts';
-import { ambiguity } from './plain.ts';
+import { asksForMethod, pathOf } from './plain.ts';
+import { upgrade } from './upgrade.ts';
 
 /** A server that a guard can stand before. */
 export type GuardedServer = HttpServer | HttpsServer;
@@ -18,11 +21,18 @@ export function isServer(value: unknown): value is GuardedServer {
 export interface Gate {
   /** Whether the listeners may have the request. Without it they have it. */
   admit?(request: IncomingMessage, response: ServerResponse): boolean | Promise<boolean>;
+  /** Whether an upgrade was declared public, where no route of the framework says so. */
+  opens?(request: IncomingMessage): boolean;
   /** Asks `authorize` about an upgrade. Without it the framework has to release the socket that the upgrade came on. */
   ask?(request: IncomingMessage): Finding | Promise<Finding>;
   /** Whether the framework takes upgrades at all now; without it that is not known. */
   takesUpgrades?(): boolean;
   readonly judge: Pick<Judge<never>, 'refusal' | 'challenge'>;
+}
+
+/** What a gate `opens` by declarations alone, each for one literal path. */
+export function publicUpgrades(find: ReturnType<typeof finder>): NonNullable<Gate['opens']> {
+  return ({ url = '' }) => find(UPGRADE, pathOf(url)) !== undefined && !asksForMethod(url);
 }
 
 const GATE = Symbol('moat gate');
@@ -69,82 +79,6 @@ function takeOver(server: GuardedServer, gateOf: () => Gate | undefined): void {
   }) as typeof server.emit;
 }
 
-function upgrade(gate: Gate | undefined, request: IncomingMessage, socket: Duplex, go: () => void): void {
-  const target = request.url ?? '';
-  const refuse = (found: NonNullable<Finding>) => {
-    const status = gate?.judge.refusal(request.method, target, found) ?? 401;
-    const reason = status === 403 ? 'Forbidden' : 'Unauthorized';
-    const challenge = status === 401 ? `WWW-Authenticate: ${gate?.judge.challenge ?? 'Bearer'}\r\n` : '';
-    socket.end(`HTTP/1.1 ${status} ${reason}\r\n${challenge}Content-Length: 0\r\nConnection: close\r\n\r\n`);
-  };
-  const ignore = () => undefined;
-  socket.on('error', ignore);
-  const unclear = request.method === 'CONNECT' ? 'upgrade' : ambiguity(request, target);
-  if (gate === undefined || unclear !== undefined) {
-    refuse({ reason: unclear ?? 'upgrade' });
-    return;
-  }
-  const pass = () => {
-    socket.off('error', ignore);
-    go();
-  };
-  if (gate.ask === undefined) {
-    if (gate.takesUpgrades?.() === false) {
-      refuse({ reason: 'upgrade' });
-      return;
-    }
-    sealSocket(socket, () => {
-      refuse({ reason: 'upgrade' });
-      // Whoever wrote would read as well, what the client sends blindly.
-      socket.destroy();
-    });
-    pass();
-    return;
-  }
-  const decide = (found: Finding) => {
-    if (found !== undefined) refuse(found);
-    else if (!socket.destroyed) pass();
-  };
-  const found = gate.ask(request);
-  if (found instanceof Promise) void found.then(decide);
-  else decide(found);
-}
-
-const RELEASE = Symbol('moat release');
-type WithRelease = { [RELEASE]?: () => void };
-
-/** Nothing goes out on the socket before the framework's gate has let the request in. */
-function sealSocket(socket: Duplex, onWrite: () => void): void {
-  const { write, end } = socket;
-  const sealed = socket as Duplex & WithRelease;
-  // Fastify hands the upgrades of its second server (the other address of localhost) to its first one.
-  if (sealed[RELEASE] !== undefined) return;
-  const release = () => {
-    delete sealed[RELEASE];
-    socket.write = write;
-    socket.end = end;
-  };
-  const held = () => {
-    release();
-    onWrite();
-    socket.write = (() => true) as Duplex['write'];
-  };
-  sealed[RELEASE] = release;
-  socket.write = (() => {
-    held();
-    return true;
-  }) as Duplex['write'];
-  socket.end = (() => {
-    held();
-    return socket;
-  }) as Duplex['end'];
-}
-
-/** Lets the framework write to the socket of an upgrade that its gate has decided about. */
-export function releaseSocket(request: IncomingMessage): void {
-  (request.socket as WithRelease | null)?.[RELEASE]?.();
-}
-
 const gates: Gate[] = [];
 const watched = new WeakSet<object>();
 let watching = false;
@@ -155,7 +89,7 @@ const byListener = new WeakMap<object, Gate>();
  * before it reads a request from it, which is in time.
  *
  * A server that is known neither by its listener nor by an earlier request is taken to serve the only guarded
- * application of the process; where there are several, its upgrades are refused.
+ * application of the process; where there are several, its upgrades are refused, unless one of them decides by its routes.
  */
 export function watchServers(gate: Gate): void {
   watchConnections();
@@ -168,6 +102,9 @@ export function isListener(listener: object, gate: Gate): void {
   byListener.set(listener, gate);
 }
 
+/** Of several applications one may decide about an upgrade, when it finds a route for it; nobody else can. */
+const SEALED: Gate = { judge: { refusal: () => 401, challenge: 'Bearer' } };
+
 function watchConnections(): void {
   if (!watching) channel('net.server.socket').subscribe(onConnection);
   watching = true;
@@ -179,9 +116,14 @@ export function learnServer(request: IncomingMessage, gate: Gate): void {
   if (server !== undefined && server !== null && server[GATE] === undefined) server[GATE] = gate;
 }
 
+/** A server of HTTP/2 may take HTTP/1.1 as well, and with it upgrades. Its streams are refused by who gets their requests. */
+function isWatchable(server: unknown): server is GuardedServer {
+  return isServer(server) || (server instanceof EventEmitter && server.listenerCount('request') > 0);
+}
+
 function onConnection(message: unknown): void {
-  const server: unknown = (message as { socket?: { server?: unknown } }).socket?.server;
-  if (!isServer(server) || watched.has(server)) return;
+  const { server } = (message as { socket: { server?: unknown } }).socket;
+  if (!isWatchable(server) || watched.has(server)) return;
   watched.add(server);
   takeOver(server, () => {
     const own = server as WithGate;
@@ -192,6 +134,9 @@ function onConnection(message: unknown): void {
         .map((each) => byListener.get(each))
         .find(Boolean);
     if (known !== undefined) own[GATE] = known;
-    return known ?? (gates.length === 1 ? gates[0] : undefined);
+    return (
+      known ??
+      (gates.length === 1 ? gates[0] : gates.some(({ ask }) => ask === undefined) ? SEALED : undefined)
+    );
   });
 }

@@ -10,7 +10,6 @@ export type WithHeaders =
 
 const BEARER = /^bearer +/i;
 const TOKEN = /^[\w.~+/-]+=*$/;
-const NAME = 'authorization';
 const SHORTEST = 16;
 const LONGEST = 256;
 
@@ -51,23 +50,10 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
 }
 
 function headerOf(request: WithHeaders): string | undefined {
-  if ('headers' in request) {
-    // Node makes an object of all headers to find one. Who listens to it alone has the header sooner.
-    const { rawHeaders } = request as { readonly rawHeaders?: readonly string[] };
-    return rawHeaders === undefined ? request.headers.authorization : authorizationIn(rawHeaders);
-  }
-  // Hono makes one too.
+  if ('headers' in request) return request.headers.authorization;
+  // Hono makes an object of all headers to find one; Node has it at hand.
   const incoming = (request.env as { incoming?: IncomingMessage } | undefined)?.incoming;
-  return incoming === undefined ? request.req.header('authorization') : authorizationIn(incoming.rawHeaders);
-}
-
-function authorizationIn(raw: readonly string[]): string | undefined {
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!;
-    if (name.length === NAME.length && (name === 'Authorization' || name.toLowerCase() === NAME))
-      return raw[i + 1];
-  }
-  return undefined;
+  return incoming === undefined ? request.req.header('authorization') : incoming.headers.authorization;
 }
 
 function isToken(text: string): boolean {
