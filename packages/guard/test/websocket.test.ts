@@ -1,6 +1,6 @@
 // Websockets: with the plugins and servers that people use; refused unless declared, or unless `authorize` lets them in.
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import fastifyWebsocket from '@fastify/websocket';
 import { serve } from '@hono/node-server';
 import { createNodeWebSocket } from '@hono/node-ws';
@@ -227,4 +227,21 @@ test('Fastify: another websocket server beside the plugin gets no socket that th
   closers.push(() => app.close());
   const url = await listen(app.server);
   expect(await dial(`${url}/closed`)).toBe(REFUSED);
+});
+
+test('a refused upgrade leaves no socket behind, also when the client stays', async () => {
+  for (const start of Object.values(SERVICES)) {
+    const url = new URL(await start({ authorize: () => false }));
+    const socket = connect(Number(url.port), '127.0.0.1');
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.write(
+      'GET /open HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    await closed;
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /);
+  }
 });
