@@ -2,13 +2,14 @@
 import type { Application, Request, Response } from 'express';
 import { type Declaration, finder, mustBeMatchable, readDeclaration } from './declaration.ts';
 import { routesOf, stackOf } from './express-routes.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, type Seal, sealer } from './seal.ts';
-import { type Gate, isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
+import { isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
 
 export { open } from './open.ts';
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';

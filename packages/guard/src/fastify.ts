@@ -1,12 +1,13 @@
 // The guard of Fastify: seals every response of the server, and releases it in the first hook after the route was found.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { finder, readDeclaration, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, judgeBy } from './judge.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, sealer, sealOf } from './seal.ts';
-import { type Gate, isListener, isServer, stand } from './server.ts';
+import { isListener, isServer, stand } from './server.ts';
 import { type Known, tableOf } from './table.ts';
 import { refuseSocket, releaseSocket } from './upgrade.ts';
 

@@ -2,12 +2,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context, Env, Hono, MiddlewareHandler, Next } from 'hono';
 import { type Declaration, finder, oddSegment, readDeclaration, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, hasPlainHeaders, isPlainTarget, pathOf } from './plain.ts';
 import { register } from './registry.ts';
-import { type Gate, learnServer, watchServers } from './server.ts';
+import { learnServer, watchServers } from './server.ts';
 import { tableOf } from './table.ts';
 import { refuseSocket, releaseSocket } from './upgrade.ts';
 

@@ -3,13 +3,14 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type Koa from 'koa';
 import type { Context, Middleware, Next } from 'koa';
 import { type Declaration, finder, mustBeMatchable, readDeclaration, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse, type Seal, sealer } from './seal.ts';
-import { type Gate, isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
+import { isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
 import { type Known, tableOf } from './table.ts';
 
 export { open } from './open.ts';

@@ -85,7 +85,7 @@ export function hasPlainHeaders(raw: readonly string[]): boolean {
 }
 
 /** Whether a name or value goes over two lines. */
-export function hasLineEnds(raw: readonly string[]): boolean {
+function hasLineEnds(raw: readonly string[]): boolean {
   return raw.some((text) => text.includes('\n') || text.includes('\r'));
 }
 

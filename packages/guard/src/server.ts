@@ -5,7 +5,7 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { type finder, UPGRADE } from './declaration.ts';
-import type { Finding, Judge } from './judge.ts';
+import type { Gate } from './gate.ts';
 import { asksForMethod, pathOf } from './plain.ts';
 import { upgrade } from './upgrade.ts';
 
@@ -15,19 +15,6 @@ export type GuardedServer = HttpServer | HttpsServer;
 /** Whether a value is such a server. A server of HTTP/2 is none: its streams go past the events that can be guarded. */
 export function isServer(value: unknown): value is GuardedServer {
   return value instanceof HttpServer || value instanceof HttpsServer;
-}
-
-/** What decides about a server's requests and upgrades. */
-export interface Gate {
-  /** Whether the listeners may have the request. Without it they have it. */
-  admit?(request: IncomingMessage, response: ServerResponse): boolean | Promise<boolean>;
-  /** Whether an upgrade was declared public, where no route of the framework says so. */
-  opens?(request: IncomingMessage): boolean;
-  /** Asks `authorize` about an upgrade. Without it the framework has to release the socket that the upgrade came on. */
-  ask?(request: IncomingMessage): Finding | Promise<Finding>;
-  /** Whether the framework takes upgrades at all now; without it that is not known. */
-  takesUpgrades?(): boolean;
-  readonly judge: Pick<Judge<never>, 'refusal' | 'challenge'>;
 }
 
 /** What a gate `opens` by declarations alone, each for one literal path. */

@@ -1,9 +1,9 @@
 // Upgrades: who decides about the socket of one, and that nobody writes to it before.
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Gate } from './gate.ts';
 import type { Finding } from './judge.ts';
 import { ambiguity } from './plain.ts';
-import type { Gate } from './server.ts';
 
 /** Lets the listeners have an upgrade, or refuses it; where the framework decides by its routes, the socket is sealed until then. */
 export function upgrade(
