@@ -27,7 +27,9 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
+let lastServer: Server | undefined;
 async function listen(server: Server): Promise<string> {
+  lastServer = server;
   closers.push(
     () => server.closeAllConnections(),
     () => server.close(),
@@ -229,19 +231,23 @@ test('Fastify: another websocket server beside the plugin gets no socket that th
   expect(await dial(`${url}/closed`)).toBe(REFUSED);
 });
 
-test('a refused upgrade leaves no socket behind, also when the client stays', async () => {
-  for (const start of Object.values(SERVICES)) {
+test.each(Object.entries(SERVICES))(
+  '%s: a refused upgrade leaves no socket behind, also when the client stays',
+  async (_name, start) => {
     const url = new URL(await start({ authorize: () => false }));
-    const socket = connect(Number(url.port), '127.0.0.1');
-    const closed = new Promise((resolve) => socket.on('close', resolve));
+    const server = lastServer!;
+    const client = connect({ port: Number(url.port), host: '127.0.0.1', allowHalfOpen: true });
+    closers.push(() => client.destroy());
     let answer = '';
-    socket.on('data', (chunk) => {
+    client.on('data', (chunk) => {
       answer += chunk;
     });
-    socket.write(
+    client.write(
       'GET /open HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
-    await closed;
+    await new Promise((resolve) => client.on('end', resolve));
     expect(answer).toMatch(/^HTTP\/1\.1 401 /);
-  }
-});
+    const open = () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
+    await expect.poll(open).toBe(0);
+  },
+);
