@@ -14,11 +14,11 @@ export function compileFib(expression: Expression & { readonly kind: 'fib' }, co
       ? 'src'
       : undefined;
   if (expression.result !== 'type' || side === undefined) return given;
-  const { family, hook } = context.place;
+  const { family } = context.place;
   const device = expression.flags.find((flag) => flag === 'iif' || flag === 'oif');
   const address = context.slots.of(side, family === 'ipv4' ? 32 : 128);
   const name = device === undefined ? undefined : context.slots.of(device, 0);
-  const typeOf = addressType(family, context.host, hook);
+  const typeOf = addressType(family, context.host);
   const { field: _, ...rest } = given;
   return {
     ...rest,

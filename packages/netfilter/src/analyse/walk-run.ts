@@ -52,7 +52,7 @@ export interface Run {
 
 /** Rules that are looked at, and forks, after the first end; then the answer is that nobody knows. */
 const MOST_RULES = 50_000;
-const MOST_FORKS = 1_500;
+const MOST_FORKS = 256;
 /** Before the first end: no ruleset that a kernel would take comes near. */
 const MOST_IN_ALL = 20_000_000;
 const MOST_JUMPS = 1_000;
