@@ -4,9 +4,9 @@ import { bitsOf } from '../net/address.ts';
 import { readingOf } from './reading.ts';
 import { addressType } from './walk-address-type.ts';
 import type { Scalar } from './walk-cell.ts';
-import { fieldReader, type Reader } from './walk-read.ts';
+import { fieldReader } from './walk-reader.ts';
 import { routeTo } from './walk-route.ts';
-import type { Context } from './walk-step.ts';
+import type { Context, Reader } from './walk-step.ts';
 
 /** What the packet was given with comes first; the rest follows from its addresses and the host's routes. */
 export function compileFib(expression: Expression & { readonly kind: 'fib' }, context: Context): Reader {
