@@ -1,5 +1,6 @@
 // Expressions as functions that read a packet.
 import type { Expression, Operand } from '../model/expression.ts';
+import type { Value } from '../model/value.ts';
 import { readingOf } from './reading.ts';
 import { valueNumber } from './value-numbers.ts';
 import { isWide, scalar } from './walk-cell.ts';
@@ -18,7 +19,7 @@ export function compileRead(expression: Expression, context: Context): Reader {
     case 'map':
       return compileMapRead(expression, context);
     case 'constant':
-      return constantReader(valueNumber(expression.value, expression), 128);
+      return compileConstant(expression.value, expression);
     case 'concat':
       return unknownReader({ kind: 'not understood', raw: expression });
     case 'fib':
@@ -26,6 +27,14 @@ export function compileRead(expression: Expression, context: Context): Reader {
     default:
       return fieldReader(readingOf(expression, context.place), context);
   }
+}
+
+/** Part of a key; what is no number is a name. */
+function compileConstant(value: Value, of: Expression): Reader {
+  const known = valueNumber(value, of);
+  if (known !== undefined || value.kind !== 'symbol') return constantReader(known, 32);
+  const { name } = value;
+  return { needs: [], read: () => name, bits: 0, why: { kind: 'not understood', raw: value } };
 }
 
 type Operator = '&' | '|' | '^' | '<<' | '>>';

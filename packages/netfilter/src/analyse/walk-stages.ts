@@ -8,7 +8,7 @@ import { type BaseAt, baseChains, CONNTRACK_PRIORITY } from './road.ts';
 import type { Cell, Slots } from './walk-cell.ts';
 import { fieldPart } from './walk-field.ts';
 import type { Compiler } from './walk-program.ts';
-import type { Part, Program } from './walk-step.ts';
+import { BREAK, type Part, type Program } from './walk-step.ts';
 import { tracking } from './walk-track.ts';
 import { WORD_BITS } from './walk-word.ts';
 
@@ -73,9 +73,20 @@ export function stagesOf(
   return stages;
 }
 
-/** NAT is for the first packet of a flow. */
+const ICMP: readonly Cell[] = [1, 58];
+
+/** nf_nat_core.c nf_nat_inet_fn: NAT is for the first packet of a flow; errors are rewritten as the flow they tell of. */
 function opensFlow(slots: Slots): Part {
   const states = ['related', 'new'].map((state) => CT_STATES.get(state)!);
   const set = states.map((state) => ({ first: state, last: state }));
-  return fieldPart(slots, 'state', WORD_BITS, set, false);
+  const part = fieldPart(slots, 'state', WORD_BITS, set, false);
+  const state = slots.of('state', WORD_BITS);
+  const protocol = slots.of('proto', 8);
+  return {
+    ...part,
+    step: (walker) => {
+      const isError = walker.cells[state] === states[0] && ICMP.includes(walker.cells[protocol]);
+      return isError ? BREAK : part.step(walker);
+    },
+  };
 }

@@ -345,6 +345,10 @@ describe('translation', () => {
     // Flows that are there have had their translation.
     expect(of(ruleset, { ...forwards, state: 'established', status: 0 }, 'forward')).toBe('drop');
     expect(walk(ruleset, { ...forwards, state: 'untracked' }, 'forward').fields['dport']).toBe(22);
+    const all = table('t', nat('prerouting', -100, rule(dnat('10.0.0.2'))));
+    const error = { ...forwards, proto: 1, state: 'related', icmptype: 3, icmpcode: 1 };
+    expect(walk(all, error, 'forward').fields['dst']).toEqual(FIELDS['dst']);
+    expect(walk(all, { ...forwards, state: 'related' }, 'forward').fields['dst']).toEqual(inside);
   });
   test('a chain that sets none leaves it to the next; after one that does the others are not asked', () => {
     const second = nat('prerouting', 5, rule(dnat('10.0.0.2')));
