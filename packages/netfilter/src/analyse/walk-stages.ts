@@ -1,13 +1,14 @@
 // The way of a packet through the hooks: which base chains it meets, in which order.
 
 import { CT_STATES } from '../model/names.ts';
-import type { BaseChain, Chain, Hook, Ruleset, Table } from '../model/ruleset.ts';
+import type { BaseChain, Hook, Ruleset } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import type { Place } from './reading.ts';
+import { type BaseAt, baseChains, CONNTRACK_PRIORITY } from './road.ts';
 import type { Cell, Slots } from './walk-cell.ts';
 import { fieldPart } from './walk-field.ts';
 import type { Compiler } from './walk-program.ts';
-import type { Part, Program } from './walk-step.ts';
+import { BREAK, type Part, type Program } from './walk-step.ts';
 import { tracking } from './walk-track.ts';
 import { WORD_BITS } from './walk-word.ts';
 
@@ -33,21 +34,6 @@ export const HOOKS_ON_THE_WAY: Readonly<Record<WalkHook, readonly Hook[]>> = {
   output: ['output', 'postrouting'],
 };
 
-/** include/uapi/linux/netfilter_ipv4.h NF_IP_PRI_CONNTRACK, NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC. */
-const TRACKING = -200;
-const NAT: Readonly<Partial<Record<Hook, number>>> = {
-  prerouting: -100,
-  output: -100,
-  input: 100,
-  postrouting: 100,
-};
-
-interface Base {
-  readonly table: Table;
-  readonly chain: Chain;
-  readonly base: BaseChain;
-}
-
 /** The stages for a packet of `family` at these hooks. */
 export function stagesOf(
   ruleset: Ruleset,
@@ -61,46 +47,46 @@ export function stagesOf(
   for (const hook of hooks) {
     const first = hook === 'prerouting' || hook === 'output';
     const madeHere = hook === 'postrouting' && hooks.includes('output');
-    const stage = ({ table, chain, base }: Base): Stage => {
-      const place: Place = {
-        family,
-        hook,
-        early: first && base.priority < TRACKING,
-        ...(madeHere ? { madeHere } : {}),
-      };
+    const stage = ({ table, chain, priority }: BaseAt): Stage => {
+      const early = first && priority < CONNTRACK_PRIORITY;
+      const place: Place = { family, hook, early, ...(madeHere ? { madeHere } : {}) };
+      const base = chain.base!;
       return { kind: 'chain', program: compile(table, chain, place), base, nat: base.type === 'nat' };
     };
-    const bases = basesAt(ruleset, family, hook);
-    const nat = natRuns ? bases.filter(({ base }) => base.type === 'nat') : [];
-    const others = bases.filter(({ base }) => base.type !== 'nat');
-    const priority = NAT[hook] ?? 0;
-    const early = first ? others.filter(({ base }) => base.priority < TRACKING) : [];
-    const rest = others.slice(early.length);
-    const before = nat.length === 0 ? rest : rest.filter((each) => each.base.priority < priority);
+    const isNat = ({ chain }: BaseAt): boolean => chain.base!.type === 'nat';
+    const bases = baseChains(ruleset, hook, family).filter((each) => natRuns || !isNat(each));
+    const early = first ? bases.filter(({ priority }) => priority < CONNTRACK_PRIORITY) : [];
     stages.push(...early.map(stage));
     if (first) stages.push({ kind: 'track', run: tracking(slots, family) });
-    stages.push(...before.map(stage));
+    // The kernel calls all chains of NAT as one.
+    const nat = bases.filter(isNat);
+    let others = bases.slice(early.length).filter((each) => !isNat(each));
     if (nat.length > 0) {
-      const states = ['related', 'new'].map((state) => CT_STATES.get(state)!);
-      const set = states.map((state) => ({ first: state, last: state }));
-      const opens = fieldPart(slots, 'state', WORD_BITS, set, false);
-      stages.push({ kind: 'nat', opens, past: stages.length + 1 + nat.length });
+      const before = others.filter((each) => bases.indexOf(each) < bases.indexOf(nat[0]!));
+      others = others.slice(before.length);
+      stages.push(...before.map(stage));
+      stages.push({ kind: 'nat', opens: opensFlow(slots), past: stages.length + 1 + nat.length });
       stages.push(...nat.map(stage));
     }
-    stages.push(...rest.slice(before.length).map(stage));
+    stages.push(...others.map(stage));
   }
   return stages;
 }
 
-/** By priority; those of the same one in the order of the tables. nf_nat_core.c registers the nat chains as one. */
-function basesAt({ tables }: Ruleset, family: IpFamily, hook: Hook): readonly Base[] {
-  const own = family === 'ipv4' ? 'ip' : 'ip6';
-  return tables
-    .filter((table) => (table.family === 'inet' || table.family === own) && table.dormant !== true)
-    .flatMap((table) =>
-      table.chains.flatMap((chain) =>
-        chain.base?.hook === hook ? [{ table, chain, base: chain.base }] : [],
-      ),
-    )
-    .sort((a, b) => a.base.priority - b.base.priority);
+const ICMP: readonly Cell[] = [1, 58];
+
+/** nf_nat_core.c nf_nat_inet_fn: NAT is for the first packet of a flow; errors are rewritten as the flow they tell of. */
+function opensFlow(slots: Slots): Part {
+  const states = ['related', 'new'].map((state) => CT_STATES.get(state)!);
+  const set = states.map((state) => ({ first: state, last: state }));
+  const part = fieldPart(slots, 'state', WORD_BITS, set, false);
+  const state = slots.of('state', WORD_BITS);
+  const protocol = slots.of('proto', 8);
+  return {
+    ...part,
+    step: (walker) => {
+      const isError = walker.cells[state] === states[0] && ICMP.includes(walker.cells[protocol]);
+      return isError ? BREAK : part.step(walker);
+    },
+  };
 }
