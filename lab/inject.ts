@@ -9,7 +9,6 @@ import { type Address, parseAddress } from '@moat/netfilter';
 import { type CommandOptions, type CommandResult, commandOutput, runCommand } from './command.ts';
 import { assertPrivateNetwork } from './guard.ts';
 import {
-  addressIn,
   completePacket,
   type KernelPacket,
   LOOPBACK,
@@ -126,6 +125,7 @@ async function startInjector(program: string, file: string): Promise<Injector> {
       devices.push(device);
     }
     if (lines.v4.length > 0) await ip(lines);
+    way = undefined;
   };
   await addDevices(['lo']);
 
@@ -167,7 +167,7 @@ async function startInjector(program: string, file: string): Promise<Injector> {
     if (hook === 'output') return;
     const oif = hook === 'forward' ? String(fields['oif']) : undefined;
     if (way !== undefined && way.oif === oif) return;
-    await ip(wayLines(oif));
+    await ip(wayLines(oif, devices));
     way = { oif };
   };
 

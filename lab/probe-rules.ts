@@ -124,13 +124,23 @@ export function deviceLines({ name, mac, v4, v6 }: ProbeDevice, place: number): 
   };
 }
 
-/** Where everything goes that comes in: to the host itself, or out of the interface `oif`. */
-export function wayLines(oif: string | undefined): IpLines {
-  const lines = (all: string): string[] => [
-    `route flush table ${TABLE}`,
-    `route add ${oif === undefined ? 'local' : 'unicast'} ${all} dev ${oif ?? 'lo'} table ${TABLE}`,
-  ];
-  return { v4: lines('0.0.0.0/0'), v6: lines('::/0') };
+/**
+ * Where everything goes that comes in: to the host itself, or out of the interface `oif`. Multicast and link-local
+ * destinations of IPv6 need a route for the interface they came in by.
+ */
+export function wayLines(oif: string | undefined, devices: readonly ProbeDevice[]): IpLines {
+  const flush = `route flush table ${TABLE}`;
+  if (oif !== undefined) {
+    const route = `route add default dev ${oif} table ${TABLE}`;
+    return { v4: [flush, route], v6: [flush, route] };
+  }
+  return {
+    v4: [flush, `route add local 0.0.0.0/0 dev lo table ${TABLE}`],
+    v6: [
+      flush,
+      ...devices.map(({ name }, i) => `route add local ::/0 dev ${name} metric ${i + 1} table ${TABLE}`),
+    ],
+  };
 }
 
 function macText(mac: number): string {

@@ -109,7 +109,8 @@ export function completePacket(packet: KernelPacket, devices: readonly ProbeDevi
     ttl: numberIn(given, 'ttl', 64),
     dscp: numberIn(given, 'dscp'),
     ecn: numberIn(given, 'ecn'),
-    length: Math.max(least, numberIn(given, 'length')),
+    // Zeros behind an SCTP chunk would be a chunk that makes no sense.
+    length: proto === SCTP ? least : Math.max(least, numberIn(given, 'length')),
     daddrtype: addressType(dst, devices),
     saddrtype: addressType(src, devices),
     mark: out ? numberIn(given, 'mark') : 0,
@@ -139,7 +140,7 @@ export function completePacket(packet: KernelPacket, devices: readonly ProbeDevi
     fields['osrc'] = quoted ? dst : src;
     fields['odst'] = quoted ? src : dst;
     fields['osport'] = sport;
-    fields['odport'] = quoted ? sport : icmp ? 0 : dport;
+    fields['odport'] = quoted ? sport : dport;
   }
   return { family, hook, fields };
 }
