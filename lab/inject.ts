@@ -23,7 +23,6 @@ import {
   LAST_ID,
   PROBE_ROUTING,
   PROBE_SYSCTLS,
-  probeTable,
   UNTRACKED_FROM,
   wayLines,
 } from './probe-rules.ts';
@@ -46,12 +45,12 @@ export type Injector = {
   /** Runs a program inside; a non-zero exit code is a result. */
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
   /**
-   * To be called when a ruleset was loaded (which may have flushed all others): notes packets again and forgets all flows.
+   * Forgets all flows and numbers; to be called when a ruleset and `probeTable` were loaded, without which nothing is noted.
    */
-  watch(options?: { readonly trace: boolean }): Promise<void>;
+  forget(): Promise<void>;
   /** Puts packets (complete or not) in, one after the other, and gives a verdict for each. */
   inject(packets: readonly KernelPacket[]): Promise<KernelVerdict[]>;
-  /** The same with the way of each packet through rules; after `watch({ trace: true })`. Rules of iptables-legacy don't show. */
+  /** The same with the way of each packet through rules; after a `probeTable` that traces. Rules of iptables-legacy don't show. */
   trace(packets: readonly KernelPacket[]): Promise<readonly (readonly TraceStep[])[]>;
   /** Ends the program, and with it the namespace. */
   close(): Promise<void>;
@@ -203,8 +202,7 @@ async function startInjector(program: string, file: string): Promise<Injector> {
     devices,
     addDevices,
     run,
-    watch: async ({ trace } = { trace: false }) => {
-      await succeed('nft', ['-f', '-'], probeTable(trace));
+    forget: async () => {
       await ask('f', Buffer.alloc(0));
       nextTracked = 1;
       nextUntracked = UNTRACKED_FROM;

@@ -115,7 +115,7 @@ export function deviceLines({ name, mac, v4, v6 }: ProbeDevice, place: number): 
   const route = `route add default dev ${name} metric ${1000 + place}`;
   return {
     v4: [
-      `link set ${name} address ${macText(mac)} up`,
+      `link set dev ${name} address ${macText(mac)} up`,
       `addr add ${formatAddress(v4)}/32 dev ${name}`,
       route,
       rule,

@@ -1,7 +1,8 @@
 // Edge packets: packets that stand at the edges of a ruleset, in all states and on all ways, and that a kernel can get.
 import { type Address, type FieldValue, type IpFamily, parseAddress, type Ruleset } from '@moat/netfilter';
-import { icmpProtocol, isIcmpError, type KernelPacket, type ProbeDevice } from '../../../lab/probe.ts';
+import { addressType, icmpProtocol, isIcmpError, type KernelPacket, type ProbeDevice } from '../../../lab/probe.ts';
 import { type Edges, edgesOf } from './edges.ts';
+import { rewritesDestinations } from './judge.ts';
 import type { Random } from './random.ts';
 
 type Hook = KernelPacket['hook'];
@@ -76,7 +77,8 @@ export function edgePackets(
   count: number,
 ): KernelPacket[] {
   const wanted = new Set(edgeDevices(ruleset, { ...random, some: (from) => [...from] }));
-  const usable = devices.filter(({ name }) => wanted.has(name));
+  // What came in by lo and gets another destination is not led back to this host.
+  const usable = devices.filter(({ name, mac }) => wanted.has(name) && !(mac === 0 && rewritesDestinations(ruleset)));
   const lots = mix.flatMap(([family, hook, weight]) =>
     Array.from({ length: weight }, () => ({ family, hook })),
   );
@@ -120,7 +122,7 @@ function makePacket(
     device.mac === 0
       ? localAddress(family, devices, random)
       : pickAddress(family, 'dst', edges, devices, random);
-  if (!isPossible(family, hook, src, dst, device)) return undefined;
+  if (!isPossible(family, hook, src, dst, device, devices)) return undefined;
   const state = pickState(random);
   const kind = pickProtocol(family, state, near, random);
   if (kind === undefined) return undefined;
@@ -248,8 +250,17 @@ function randomAddress(family: IpFamily, random: Random): Address {
 }
 
 /** Whether the kernel would let it go all the way without any rules (ip_route_input_slow, ip6_rcv_core, ip6_forward). */
-function isPossible(family: IpFamily, hook: Hook, src: Address, dst: Address, device: ProbeDevice): boolean {
+function isPossible(
+  family: IpFamily,
+  hook: Hook,
+  src: Address,
+  dst: Address,
+  device: ProbeDevice,
+  devices: readonly ProbeDevice[],
+): boolean {
   const byLoopback = device.mac === 0;
+  // IPv6 sends what is for itself through lo, wherever it was told to leave.
+  if (family === 'ipv6' && hook === 'output' && addressType(dst, devices) === 'local') return false;
   if (family === 'ipv6') {
     const isPlain = (value: bigint): boolean => value >> 125n === 1n || value >> 121n === 0x7en;
     const isLink = (value: bigint): boolean => value >> 118n === 0x3fan;

@@ -77,19 +77,28 @@ const ICMP_QUESTIONS = [0, 8, 13, 14, 15, 16, 17, 18];
  * though it took the packet in (icmp.c asks for a route from that address).
  */
 function isAnswered({ family, hook, fields }: KernelPacket, rewrites: boolean): boolean {
-  if (fields['pkttype'] !== 'host') return false;
-  if (fields['proto'] === 6 && (numberIn(fields, 'tcpflags') & 4) !== 0) return false;
-  if (fields['proto'] === icmpProtocol(family)) {
-    const type = numberIn(fields, 'icmptype');
-    if (family === 'ipv6' ? type < 128 : !ICMP_QUESTIONS.includes(type)) return false;
+  if (fields['pkttype'] !== 'host' || fields['saddrtype'] !== 'unicast') return false;
+  switch (fields['proto']) {
+    case 6:
+      if ((numberIn(fields, 'tcpflags') & 4) !== 0) return false;
+      break;
+    case 17:
+      break;
+    case icmpProtocol(family): {
+      const type = numberIn(fields, 'icmptype');
+      if (family === 'ipv6' ? type < 128 : !ICMP_QUESTIONS.includes(type)) return false;
+      break;
+    }
+    default:
+      // The kernel looks for a checksum in protocols that it does not know (nf_reject_ipv4.c, nf_reject_ipv6.c).
+      return false;
   }
-  if (!['local', 'unicast'].includes(String(fields['daddrtype']))) return false;
-  if (!['local', 'unicast'].includes(String(fields['saddrtype']))) return false;
+  if (fields['daddrtype'] !== 'local' && fields['daddrtype'] !== 'unicast') return false;
   return family === 'ipv6' || hook !== 'input' || (fields['daddrtype'] === 'local' && !rewrites);
 }
 
-/** A rewritten destination may be one of those that the kernel does not answer for. */
-function rewritesDestinations(ruleset: Ruleset): boolean {
+/** Whether some rule sends packets to other destinations than their own. */
+export function rewritesDestinations(ruleset: Ruleset): boolean {
   return ruleset.tables.some(({ chains }) =>
     chains.some(({ rules }) =>
       rules.some(({ statements }) =>

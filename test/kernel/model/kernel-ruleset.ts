@@ -8,6 +8,7 @@ import {
   type Table,
 } from '@moat/netfilter';
 import type { Injector } from '../../../lab/inject.ts';
+import { probeTable } from '../../../lab/probe-rules.ts';
 
 /** A text and the program that loads it. */
 export type RulesetText = {
@@ -58,8 +59,8 @@ const CLEAR_LEGACY = ['ip', 'ip6'].map(
 );
 
 /**
- * Replaces whatever is loaded by these texts, notes packets again (see `Injector.watch`), and reads all back as a ruleset,
- * without the rules that note packets. Interfaces that rules name by their index are made first.
+ * Replaces whatever is loaded by these texts, loads the rules that note packets, and reads the ruleset back from
+ * what the kernel lists, without the latter. Interfaces that rules name by their index are made first.
  */
 export async function loadRuleset(
   injector: Injector,
@@ -78,10 +79,11 @@ export async function loadRuleset(
     ...texts.map(({ tool, text }) => `${loader(tool)} <<'${END}'\n${text.replace(/\n*$/, '\n')}${END}`),
     'nft --json list ruleset',
     ...saves.map((save) => `echo '${NEXT}'\n${save}`),
+    `nft -f - <<'${END}'\n${probeTable(options.trace)}${END}`,
   ];
   const { code, stdout, stderr } = await injector.run('sh', ['-es'], { input: `${script.join('\n')}\n` });
   if (code !== 0) return { kind: 'refused', message: stderr.trim() };
-  await injector.watch(options);
+  await injector.forget();
   const [json = '', ...dumps] = stdout.split(`${NEXT}\n`);
   const readings = dumps.map((dump, i) => ({ save: saves[i]!, reading: readIptablesSave(dump) }));
   const ofNft = readings.filter(({ save }) => save.includes('-nft-')).map(({ reading }) => reading);

@@ -58,8 +58,9 @@ function randomRule(
   const used = new Set<string>();
   for (let i = random.int(4); i > 0; i--) {
     const option = random.pick(makers)(random);
-    // Twice the same option is an error, twice the same extension is not.
-    const name = /-m (\S+)/.exec(option)?.[1] ?? option.replace('! ', '').slice(0, 2);
+    // Twice the same option is an error, and so are ports asked for in two ways.
+    const extension = /-m (\S+)/.exec(option)?.[1];
+    const name = extension === undefined || extension === 'multiport' ? (extension ? '--' : option.replace('! ', '').slice(0, 2)) : extension;
     if (!used.has(name)) parts.push(option);
     used.add(name);
   }
