@@ -23,6 +23,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
@@ -41,6 +42,8 @@ enum { ARRIVES = 0, LEAVES = 1 };
 enum { NO_ENTRY = 0, OWN_ENTRY = 1, QUOTED_ENTRY = 2 };
 /* So the rules of inject.ts know the packets of the raw sockets; a firewall hardly ever looks at it. */
 enum { PRIORITY = 6 };
+/* As probe-rules.ts has it. */
+enum { WAY_TABLE = 99 };
 
 /* One packet, as probe-packet.ts writes it. */
 struct probe {
@@ -444,6 +447,48 @@ static int add_entry(int fd, const struct probe *p) {
   return transact(fd, &m);
 }
 
+static int change_route(int fd, int type, int flags, uint8_t family, int index) {
+  struct {
+    struct nlmsghdr header;
+    struct rtmsg route;
+    struct nlattr attr;
+    int index;
+  } m = {0};
+  m.header.nlmsg_len = NLMSG_LENGTH(sizeof m.route) + (index == 0 ? 0 : 8);
+  m.header.nlmsg_type = (uint16_t)type;
+  m.header.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
+  m.route.rtm_family = family;
+  m.route.rtm_table = WAY_TABLE;
+  m.route.rtm_protocol = RTPROT_STATIC;
+  m.route.rtm_scope = type == RTM_DELROUTE ? RT_SCOPE_NOWHERE : family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  m.route.rtm_type = type == RTM_DELROUTE ? RTN_UNSPEC : RTN_UNICAST;
+  m.attr = (struct nlattr){.nla_len = 8, .nla_type = RTA_OIF};
+  m.index = index;
+  if (send(fd, &m, m.header.nlmsg_len, 0) < 0) return errno;
+  uint8_t answer[4096];
+  ssize_t length = recv(fd, answer, sizeof answer, 0);
+  if (length < 0) return errno;
+  return -((struct nlmsgerr *)NLMSG_DATA((struct nlmsghdr *)answer))->error;
+}
+
+/* Everything that comes in goes out of this device; without one the next table is asked, which leads to the host. */
+static int choose_way(const uint8_t *data, uint32_t length) {
+  static int fd = -1;
+  static const uint8_t families[] = {AF_INET, AF_INET6};
+  uint32_t place;
+  if (length != sizeof place) return EINVAL;
+  memcpy(&place, data, sizeof place);
+  if (fd < 0) fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  for (int i = 0; i < 2; i++) {
+    int error = change_route(fd, RTM_DELROUTE, 0, families[i], 0);
+    if (error != 0 && error != ESRCH) return error;
+    if (place >= (uint32_t)device_count) continue;
+    error = change_route(fd, RTM_NEWROUTE, NLM_F_CREATE, families[i], devices[place].index);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
 static int flush_entries(int fd) {
   struct message m;
   begin(&m, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, AF_UNSPEC);
@@ -629,6 +674,9 @@ int main(int count, char **args) {
       close(trace);
       break;
     }
+    case 'w': /* which way out */
+      answer(choose_way(data, length), 0, 0);
+      break;
     case 'f': /* forget all flows */
       answer(flush_entries(netlink), 0, 0);
       break;

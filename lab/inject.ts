@@ -24,7 +24,6 @@ import {
   PROBE_ROUTING,
   PROBE_SYSCTLS,
   UNTRACKED_FROM,
-  wayLines,
 } from './probe-rules.ts';
 import { readTrace, type TraceStep } from './trace.ts';
 
@@ -124,7 +123,6 @@ async function startInjector(program: string, file: string): Promise<Injector> {
       devices.push(device);
     }
     if (lines.v4.length > 0) await ip(lines);
-    way = undefined;
   };
   await addDevices(['lo']);
 
@@ -166,7 +164,9 @@ async function startInjector(program: string, file: string): Promise<Injector> {
     if (hook === 'output') return;
     const oif = hook === 'forward' ? String(fields['oif']) : undefined;
     if (way !== undefined && way.oif === oif) return;
-    await ip(wayLines(oif, devices));
+    const place = Buffer.alloc(4, 0xff);
+    if (oif !== undefined) place.writeUInt32LE(devices.findIndex(({ name }) => name === oif));
+    await ask('w', place);
     way = { oif };
   };
 

@@ -101,44 +101,41 @@ export const PROBE_SYSCTLS: Readonly<Record<string, string>> = {
 /** Lines for `ip -batch`; those of the second list for `ip -6 -batch`. */
 export type IpLines = { readonly v4: readonly string[]; readonly v6: readonly string[] };
 
-/** The routing table that packets from all interfaces are looked up in, before that of local addresses. */
-const TABLE = 99;
+/**
+ * The routing tables that packets from all interfaces are looked up in, before that of local addresses: the first has a
+ * route only while packets are forwarded (inject.c), the second leads to this host.
+ */
+const WAY_TABLE = 99;
+const HOST_TABLE = 98;
 
 const LOCAL_LATER = ['rule add pref 100 lookup local', 'rule del pref 0'];
 
 /** Once: local addresses are looked up after the rules for interfaces. */
-export const PROBE_ROUTING: IpLines = { v4: ['link set lo up', ...LOCAL_LATER], v6: LOCAL_LATER };
+export const PROBE_ROUTING: IpLines = {
+  v4: ['link set lo up', ...LOCAL_LATER, `route add local 0.0.0.0/0 dev lo table ${HOST_TABLE}`],
+  v6: LOCAL_LATER,
+};
 
-/** For a new interface: addresses, a route out, and for what comes in table 99. `place`: no other one has it. */
+/**
+ * For a new interface: addresses, a route out, and for what comes in the two tables. Multicast and link-local destinations
+ * of IPv6 need a route for the interface that they came in by. `place`: no other one has it.
+ */
 export function deviceLines({ name, mac, v4, v6 }: ProbeDevice, place: number): IpLines {
-  const rule = `rule add pref 10 iif ${name} lookup ${TABLE}`;
-  const route = `route add default dev ${name} metric ${1000 + place}`;
+  const common = [
+    `rule add pref 10 iif ${name} lookup ${WAY_TABLE}`,
+    `rule add pref 20 iif ${name} lookup ${HOST_TABLE}`,
+    `route add default dev ${name} metric ${1000 + place}`,
+  ];
   return {
     v4: [
       `link set dev ${name} address ${macText(mac)} up`,
       `addr add ${formatAddress(v4)}/32 dev ${name}`,
-      route,
-      rule,
+      ...common,
     ],
-    v6: [`addr add ${formatAddress(v6)}/128 dev ${name} nodad`, route, rule],
-  };
-}
-
-/**
- * Where everything goes that comes in: to the host itself, or out of the interface `oif`. Multicast and link-local
- * destinations of IPv6 need a route for the interface they came in by.
- */
-export function wayLines(oif: string | undefined, devices: readonly ProbeDevice[]): IpLines {
-  const flush = `route flush table ${TABLE}`;
-  if (oif !== undefined) {
-    const route = `route add default dev ${oif} table ${TABLE}`;
-    return { v4: [flush, route], v6: [flush, route] };
-  }
-  return {
-    v4: [flush, `route add local 0.0.0.0/0 dev lo table ${TABLE}`],
     v6: [
-      flush,
-      ...devices.map(({ name }, i) => `route add local ::/0 dev ${name} metric ${i + 1} table ${TABLE}`),
+      `addr add ${formatAddress(v6)}/128 dev ${name} nodad`,
+      ...common,
+      `route add local ::/0 dev ${name} metric ${place + 1} table ${HOST_TABLE}`,
     ],
   };
 }

@@ -1,6 +1,12 @@
 // Edge packets: packets that stand at the edges of a ruleset, in all states and on all ways, and that a kernel can get.
 import { type Address, type FieldValue, type IpFamily, parseAddress, type Ruleset } from '@moat/netfilter';
-import { addressType, icmpProtocol, isIcmpError, type KernelPacket, type ProbeDevice } from '../../../lab/probe.ts';
+import {
+  addressType,
+  icmpProtocol,
+  isIcmpError,
+  type KernelPacket,
+  type ProbeDevice,
+} from '../../../lab/probe.ts';
 import { type Edges, edgesOf } from './edges.ts';
 import { rewritesDestinations } from './judge.ts';
 import type { Random } from './random.ts';
@@ -78,7 +84,9 @@ export function edgePackets(
 ): KernelPacket[] {
   const wanted = new Set(edgeDevices(ruleset, { ...random, some: (from) => [...from] }));
   // What came in by lo and gets another destination is not led back to this host.
-  const usable = devices.filter(({ name, mac }) => wanted.has(name) && !(mac === 0 && rewritesDestinations(ruleset)));
+  const usable = devices.filter(
+    ({ name, mac }) => wanted.has(name) && !(mac === 0 && rewritesDestinations(ruleset)),
+  );
   const lots = mix.flatMap(([family, hook, weight]) =>
     Array.from({ length: weight }, () => ({ family, hook })),
   );
@@ -89,7 +97,7 @@ export function edgePackets(
   );
   const flows = new Set<string>();
   const packets: KernelPacket[] = [];
-  for (let tries = 0; packets.length < count && tries < 4 * count; tries++) {
+  for (let tries = 0; packets.length < count && tries < 12 * count; tries++) {
     const { family, hook } = random.pick(lots);
     const packet = makePacket(family, hook, edges[family], usable, ways, random);
     if (packet !== undefined && isOwnFlow(packet, flows)) packets.push(packet);

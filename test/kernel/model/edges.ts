@@ -50,7 +50,7 @@ export function edgesOf(ruleset: Ruleset, family: IpFamily): Edges {
 
 /** `eth*`: `eth0` and `eth`; names that no interface can have are left out. */
 function matching(pattern: string): string[] {
-  if (pattern === "*") return [];
+  if (pattern === '*') return [];
   const start = pattern.slice(0, -1);
   const found = pattern.endsWith('*') ? [`${start}0`, start] : [pattern];
   return found.filter((name) => NAME.test(name) && name !== '.' && name !== '..' && name !== 'all');

@@ -75,8 +75,11 @@ export async function loadRuleset(
   ]);
   const script = [
     ...CLEAR_LEGACY,
-    'nft flush ruleset',
-    ...texts.map(({ tool, text }) => `${loader(tool)} <<'${END}'\n${text.replace(/\n*$/, '\n')}${END}`),
+    ...(texts[0]?.tool === 'nft' ? [] : ['nft flush ruleset']),
+    ...texts.map(({ tool, text }, i) => {
+      const flush = i === 0 && tool === 'nft' ? 'flush ruleset\n' : '';
+      return `${loader(tool)} <<'${END}'\n${flush}${text.replace(/\n*$/, '\n')}${END}`;
+    }),
     'nft --json list ruleset',
     ...saves.map((save) => `echo '${NEXT}'\n${save}`),
     `nft -f - <<'${END}'\n${probeTable(options.trace)}${END}`,

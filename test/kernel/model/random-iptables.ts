@@ -52,15 +52,22 @@ function randomRule(
 ): string {
   const protocol = random.pick(['tcp', 'tcp', 'udp', 'icmp', undefined, undefined]);
   const parts = [`-A ${chain}`];
-  if (protocol !== undefined) parts.push(`-p ${protocol === 'icmp' && family === 'ip6' ? 'ipv6-icmp' : protocol}`);
-  else if (random.chance(15)) parts.push(`${not(random)}-p ${random.pick(['tcp', 'udp', 'gre', '89', 'esp'])}`);
+  if (protocol !== undefined)
+    parts.push(`-p ${protocol === 'icmp' && family === 'ip6' ? 'ipv6-icmp' : protocol}`);
+  else if (random.chance(15))
+    parts.push(`${not(random)}-p ${random.pick(['tcp', 'udp', 'gre', '89', 'esp'])}`);
   const makers = makersFor(family, table, hook, protocol);
   const used = new Set<string>();
   for (let i = random.int(4); i > 0; i--) {
     const option = random.pick(makers)(random);
     // Twice the same option is an error, and so are ports asked for in two ways.
     const extension = /-m (\S+)/.exec(option)?.[1];
-    const name = extension === undefined || extension === 'multiport' ? (extension ? '--' : option.replace('! ', '').slice(0, 2)) : extension;
+    const name =
+      extension === undefined || extension === 'multiport'
+        ? extension
+          ? '--'
+          : option.replace('! ', '').slice(0, 2)
+        : extension;
     if (!used.has(name)) parts.push(option);
     used.add(name);
   }
@@ -81,18 +88,33 @@ function makersFor(family: Family, table: Table, hook: string, protocol: string 
     (random) => `${not(random)}-s ${random.pick(addresses)}`,
     (random) => `${not(random)}-d ${random.pick(addresses)}`,
     (random) => `-m iprange ${not(random)}--${random.pick(['src', 'dst'])}-range ${range}`,
-    (random) => `-m addrtype ${not(random)}--${random.pick(['src', 'dst'])}-type ${random.pick(['LOCAL', 'UNICAST', 'LOCAL,UNICAST', 'MULTICAST'])}`,
+    (random) =>
+      `-m addrtype ${not(random)}--${random.pick(['src', 'dst'])}-type ${random.pick(['LOCAL', 'UNICAST', 'LOCAL,UNICAST', 'MULTICAST'])}`,
     (random) => `-m mark ${not(random)}--mark ${random.pick(MARKS)}${random.pick(['', '/0xff', '/0xf0f0'])}`,
     (random) => `-m comment --comment "rule ${random.int(9)}"`,
     (random) => `-m dscp ${not(random)}--dscp ${random.pick(['0x2e', '0x0a', '0'])}`,
     (random) => `-m length ${not(random)}--length ${random.pick(['40', '0:60', '60:500', '1000:65535'])}`,
-    (random) => (family === 'ip' ? `-m ttl ${random.pick(['--ttl-eq 64', '--ttl-lt 3', '--ttl-gt 63', '! --ttl-eq 63'])}` : `-m hl ${random.pick(['--hl-eq 64', '--hl-lt 3', '--hl-gt 63'])}`),
+    (random) =>
+      family === 'ip'
+        ? `-m ttl ${random.pick(['--ttl-eq 64', '--ttl-lt 3', '--ttl-gt 63', '! --ttl-eq 63'])}`
+        : `-m hl ${random.pick(['--hl-eq 64', '--hl-lt 3', '--hl-gt 63'])}`,
     (random) => `-m pkttype ${not(random)}--pkt-type ${random.pick(['unicast', 'broadcast', 'multicast'])}`,
     ...(family === 'ip' ? [(random: Random) => `${not(random)}-d 10.0.2.0/255.0.255.0`] : []),
     ...(table === 'raw' ? [] : TRACKED_MAKERS),
-    ...(arrives ? [(random: Random) => `${not(random)}-i ${random.pick([...INTERFACES, 'eth+', 'lo', '+'])}`, () => '-m mac --mac-source 02:00:00:00:01:02'] : []),
+    ...(arrives
+      ? [
+          (random: Random) => `${not(random)}-i ${random.pick([...INTERFACES, 'eth+', 'lo', '+'])}`,
+          () => '-m mac --mac-source 02:00:00:00:01:02',
+        ]
+      : []),
     ...(leaves ? [(random: Random) => `${not(random)}-o ${random.pick([...INTERFACES, 'br+'])}`] : []),
-    ...(made ? [(random: Random) => `-m owner ${not(random)}--uid-owner ${random.pick(['0', '1000', '33-1000'])}`, () => '-m owner --gid-owner 33', (random: Random) => `-m owner ${not(random)}--socket-exists`] : []),
+    ...(made
+      ? [
+          (random: Random) => `-m owner ${not(random)}--uid-owner ${random.pick(['0', '1000', '33-1000'])}`,
+          () => '-m owner --gid-owner 33',
+          (random: Random) => `-m owner ${not(random)}--socket-exists`,
+        ]
+      : []),
     ...(ports ? PORT_MAKERS : []),
     ...(protocol === 'tcp' ? TCP_MAKERS : []),
     ...(protocol === 'icmp' ? [icmp(family)] : []),
@@ -100,7 +122,8 @@ function makersFor(family: Family, table: Table, hook: string, protocol: string 
 }
 
 const TRACKED_MAKERS: Maker[] = [
-  (random) => `-m conntrack ${not(random)}--ctstate ${random.pick(['NEW', 'RELATED,ESTABLISHED', 'INVALID', 'UNTRACKED', 'NEW,UNTRACKED', 'DNAT', 'SNAT', 'NEW,DNAT'])}`,
+  (random) =>
+    `-m conntrack ${not(random)}--ctstate ${random.pick(['NEW', 'RELATED,ESTABLISHED', 'INVALID', 'UNTRACKED', 'NEW,UNTRACKED', 'DNAT', 'SNAT', 'NEW,DNAT'])}`,
   (random) => `-m state --state ${random.pick(['NEW', 'RELATED,ESTABLISHED', 'INVALID', 'UNTRACKED'])}`,
   (random) => `-m conntrack --ctdir ${random.pick(['ORIGINAL', 'REPLY'])}`,
   (random) => `-m conntrack --ctstatus ${random.pick(['ASSURED', 'SEEN_REPLY', 'NONE', 'CONFIRMED'])}`,
@@ -112,11 +135,13 @@ const TRACKED_MAKERS: Maker[] = [
 const PORT_MAKERS: Maker[] = [
   (random) => `${not(random)}--dport ${random.pick([...PORTS, '20:25', '1024:65535', ':1023'])}`,
   (random) => `${not(random)}--sport ${random.pick([...PORTS, '20:25', '1024:'])}`,
-  (random) => `-m multiport ${not(random)}--${random.pick(['dports', 'sports', 'ports'])} ${random.pick(['22,80,443', '53,1024:8080', '1,65535'])}`,
+  (random) =>
+    `-m multiport ${not(random)}--${random.pick(['dports', 'sports', 'ports'])} ${random.pick(['22,80,443', '53,1024:8080', '1,65535'])}`,
 ];
 
 const TCP_MAKERS: Maker[] = [
-  (random) => `${not(random)}--tcp-flags ${random.pick(['FIN,SYN,RST,ACK SYN', 'SYN,ACK SYN,ACK', 'ALL NONE', 'RST RST', 'ACK,URG ACK'])}`,
+  (random) =>
+    `${not(random)}--tcp-flags ${random.pick(['FIN,SYN,RST,ACK SYN', 'SYN,ACK SYN,ACK', 'ALL NONE', 'RST RST', 'ACK,URG ACK'])}`,
   (random) => `${not(random)}--syn`,
 ];
 
@@ -146,13 +171,33 @@ function randomTarget(
   const simple = ['-j ACCEPT', '-j ACCEPT', '-j RETURN', undefined];
   switch (table) {
     case 'raw':
-      return random.pick([...simple, '-j CT --notrack', '-j CT --notrack', '-j DROP', '-j MARK --set-xmark 0x1/0xff']);
+      return random.pick([
+        ...simple,
+        '-j CT --notrack',
+        '-j CT --notrack',
+        '-j DROP',
+        '-j MARK --set-xmark 0x1/0xff',
+      ]);
     case 'mangle':
       return random.pick([
         ...simple,
-        ...['-j DROP', '-j MARK --set-xmark 0x10/0x10', '-j MARK --set-xmark 0x1/0xffffffff', '-j MARK --or-mark 0x100'],
-        ...['-j MARK --and-mark 0xf0', '-j CONNMARK --save-mark', '-j CONNMARK --restore-mark', '-j CONNMARK --set-xmark 0x1/0xff'],
-        ...['-j DSCP --set-dscp 0x0a', family === 'ip' ? '-j TTL --ttl-set 33' : '-j HL --hl-set 33', '-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff'],
+        ...[
+          '-j DROP',
+          '-j MARK --set-xmark 0x10/0x10',
+          '-j MARK --set-xmark 0x1/0xffffffff',
+          '-j MARK --or-mark 0x100',
+        ],
+        ...[
+          '-j MARK --and-mark 0xf0',
+          '-j CONNMARK --save-mark',
+          '-j CONNMARK --restore-mark',
+          '-j CONNMARK --set-xmark 0x1/0xff',
+        ],
+        ...[
+          '-j DSCP --set-dscp 0x0a',
+          family === 'ip' ? '-j TTL --ttl-set 33' : '-j HL --hl-set 33',
+          '-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff',
+        ],
       ]);
     case 'nat':
       return randomNat(random, family, hook, protocol) ?? random.pick(simple);
@@ -180,6 +225,8 @@ function randomNat(
   if (hook === 'INPUT') return `-j SNAT --to-source ${host}`;
   return random.pick([
     `-j DNAT --to-destination ${host}`,
-    ...(ports ? [`-j DNAT --to-destination ${family === 'ip' ? host : `[${host}]`}:80`, '-j REDIRECT --to-ports 8080'] : ['-j REDIRECT']),
+    ...(ports
+      ? [`-j DNAT --to-destination ${family === 'ip' ? host : `[${host}]`}:80`, '-j REDIRECT --to-ports 8080']
+      : ['-j REDIRECT']),
   ]);
 }

@@ -51,14 +51,21 @@ function transportMatch(
   network: RuleContext['network'],
 ): string {
   if (transport === 'icmp') {
-    if (network === 'ip6') return `icmpv6 type ${not(random)}${random.pick(['echo-request', braces(['echo-request', 'time-exceeded']), 'nd-neighbor-solicit', '1-4'])}`;
-    const v4 = ['echo-request', braces(['echo-request', 'destination-unreachable']), '8-13', 'timestamp-request'];
+    if (network === 'ip6')
+      return `icmpv6 type ${not(random)}${random.pick(['echo-request', braces(['echo-request', 'time-exceeded']), 'nd-neighbor-solicit', '1-4'])}`;
+    const v4 = [
+      'echo-request',
+      braces(['echo-request', 'destination-unreachable']),
+      '8-13',
+      'timestamp-request',
+    ];
     return random.chance(80) ? `icmp type ${not(random)}${random.pick(v4)}` : 'icmp code 1';
   }
   const at = random.int(10);
   if (at < 5) return `${transport} dport ${not(random)}${oneOrSome(random, PORTS, PORT_RANGES)}`;
   if (at < 7) return `${transport} sport ${not(random)}${oneOrSome(random, PORTS, PORT_RANGES)}`;
-  if (at < 8) return `${transport} dport ${random.pick(['<', '>', '<=', '>='])} ${random.pick(PORTS.slice(0, 6))}`;
+  if (at < 8)
+    return `${transport} dport ${random.pick(['<', '>', '<=', '>='])} ${random.pick(PORTS.slice(0, 6))}`;
   return `meta l4proto ${transport}`;
 }
 
@@ -79,17 +86,34 @@ function makersFor(context: RuleContext): Maker[] {
         ]),
     ...setMakers(context),
     (random) => `meta mark ${not(random)}${random.pick(MARKS)}`,
-    (random) => `meta mark & ${random.pick(MASKS)} ${random.pick(['==', '!='])} ${random.pick(['0', '0x10', '0x1'])}`,
+    (random) =>
+      `meta mark & ${random.pick(MASKS)} ${random.pick(['==', '!='])} ${random.pick(['0', '0x10', '0x1'])}`,
     (random) => `meta mark & ${random.pick(MASKS)} == { 0x1, 0x10, 0 }`,
     (random) => `meta length ${random.pick(['< 60', '60-500', '> 1000', '!= 40'])}`,
-    (random) => `iifname ${not(random)}${random.pick(['"eth0"', '"eth*"', braces(INTERFACES.slice(1, 3)), '"lo"', '"nothing"'])}`,
+    (random) =>
+      `iifname ${not(random)}${random.pick(['"eth0"', '"eth*"', braces(INTERFACES.slice(1, 3)), '"lo"', '"nothing"'])}`,
     ...(arrives ? [(random: Random) => `iif ${not(random)}"lo"`] : []),
-    ...(leaves ? [(random: Random) => `oifname ${not(random)}${random.pick(['"eth0"', '"br*"', braces(['eth0', 'br0'])])}`] : []),
-    ...(leaves && hook !== 'forward' ? [(random: Random) => `meta skuid ${not(random)}${random.pick(['0', '1000', '33-1000'])}`, () => 'meta skgid 33'] : []),
-    ...(hook === 'prerouting' || hook === 'input' || hook === 'forward'
-      ? [(random: Random) => `ether saddr ${not(random)}${braces(['02:00:00:00:01:02', '02:00:00:00:ff:01'])}`]
+    ...(leaves
+      ? [
+          (random: Random) =>
+            `oifname ${not(random)}${random.pick(['"eth0"', '"br*"', braces(['eth0', 'br0'])])}`,
+        ]
       : []),
-    ...(hook === 'input' || hook === 'prerouting' ? [(random: Random) => `meta pkttype ${not(random)}${random.pick(['host', 'broadcast', 'multicast'])}`] : []),
+    ...(leaves && hook !== 'forward'
+      ? [
+          (random: Random) => `meta skuid ${not(random)}${random.pick(['0', '1000', '33-1000'])}`,
+          () => 'meta skgid 33',
+        ]
+      : []),
+    ...(hook === 'prerouting' || hook === 'input' || hook === 'forward'
+      ? [
+          (random: Random) =>
+            `ether saddr ${not(random)}${braces(['02:00:00:00:01:02', '02:00:00:00:ff:01'])}`,
+        ]
+      : []),
+    ...(hook === 'input' || hook === 'prerouting'
+      ? [(random: Random) => `meta pkttype ${not(random)}${random.pick(['host', 'broadcast', 'multicast'])}`]
+      : []),
     ...(ports && !context.early
       ? [(random: Random) => `ct original proto-dst ${not(random)}${random.pick(PORTS)}`]
       : []),
@@ -98,11 +122,15 @@ function makersFor(context: RuleContext): Maker[] {
       : []),
     ...(transport === undefined
       ? [
-          (random: Random) => `meta l4proto ${not(random)}${random.pick(['tcp', braces(['tcp', 'udp']), 'gre', '89', 'esp', '0-17'])}`,
-          (random: Random) => `meta l4proto . th dport ${not(random)}${braces(['tcp . 22', 'udp . 53', 'tcp . 80-90'])}`,
+          (random: Random) =>
+            `meta l4proto ${not(random)}${random.pick(['tcp', braces(['tcp', 'udp']), 'gre', '89', 'esp', '0-17'])}`,
+          (random: Random) =>
+            `meta l4proto . th dport ${not(random)}${braces(['tcp . 22', 'udp . 53', 'tcp . 80-90'])}`,
         ]
       : []),
-    ...(transport === 'tcp' || transport === 'udp' ? [(random: Random) => `th dport ${not(random)}${oneOrSome(random, PORTS, PORT_RANGES)}`] : []),
+    ...(transport === 'tcp' || transport === 'udp'
+      ? [(random: Random) => `th dport ${not(random)}${oneOrSome(random, PORTS, PORT_RANGES)}`]
+      : []),
     ...(network === undefined ? [(random: Random) => `meta nfproto ${random.pick(['ipv4', 'ipv6'])}`] : []),
   ];
 }
@@ -110,7 +138,10 @@ function makersFor(context: RuleContext): Maker[] {
 function networkMakers(network: 'ip' | 'ip6'): Maker[] {
   const v4 = network === 'ip';
   const [singles, ranges] = v4 ? [V4, V4_RANGES] : [V6, V6_RANGES];
-  const address = (side: string): Maker => (random) => `${network} ${side} ${not(random)}${oneOrSome(random, singles, ranges)}`;
+  const address =
+    (side: string): Maker =>
+    (random) =>
+      `${network} ${side} ${not(random)}${oneOrSome(random, singles, ranges)}`;
   return [
     ...[address('saddr'), address('daddr'), address('saddr'), address('daddr')],
     (random) =>
@@ -120,15 +151,17 @@ function networkMakers(network: 'ip' | 'ip6'): Maker[] {
     (random) => `${network} ${v4 ? 'ttl' : 'hoplimit'} ${random.pick(['< 3', '64', '!= 64', '63', '3-63'])}`,
     (random) => `${network} dscp ${not(random)}${random.pick(['ef', 'cs0', braces(['af11', 'cs1'])])}`,
     (random) => `${network} ecn ${not(random)}${random.pick(['ect0', 'ce', 'not-ect'])}`,
-    (random) => `fib daddr type ${not(random)}${random.pick(['local', 'unicast', braces(['broadcast', 'multicast'])])}`,
+    (random) =>
+      `fib daddr type ${not(random)}${random.pick(['local', 'unicast', braces(['broadcast', 'multicast'])])}`,
     (random) => `fib saddr type ${not(random)}${random.pick(['local', 'unicast'])}`,
-    ...(v4 ? [(random: Random) => `ip length ${random.pick(['< 60', '40', '> 1000'])}`, ] : []),
+    ...(v4 ? [(random: Random) => `ip length ${random.pick(['< 60', '40', '> 1000'])}`] : []),
   ];
 }
 
 const TCP_MAKERS: Maker[] = [
   (random) => `tcp flags ${random.pick(['syn', 'fin', 'ack', 'rst'])}`,
-  (random) => `tcp flags & (fin | syn | rst | ack) ${random.pick(['==', '!='])} ${random.pick(['syn', 'ack', 'fin | ack', '0x0'])}`,
+  (random) =>
+    `tcp flags & (fin | syn | rst | ack) ${random.pick(['==', '!='])} ${random.pick(['syn', 'ack', 'fin | ack', '0x0'])}`,
   (random) => `tcp flags ${random.pick(['==', '!='])} ${random.pick(['syn', 'ack', 'syn | ack'])}`,
 ];
 
@@ -148,16 +181,21 @@ const TRACKED_MAKERS: Maker[] = [
 function setMakers({ sets, network, transport }: RuleContext): Maker[] {
   const makers: Maker[] = [];
   const ports = transport === 'tcp' || transport === 'udp';
-  const isOwn = (text: string): boolean => (network === 'ip' ? text.includes('ipv4_addr') : text.includes('ipv6_addr'));
+  const isOwn = (text: string): boolean =>
+    network === 'ip' ? text.includes('ipv4_addr') : text.includes('ipv6_addr');
   for (const { kind, text } of sets) {
     if (kind === 'ports' && ports) makers.push((random) => `${transport} dport ${not(random)}@ports`);
     if (kind === 'links') makers.push((random) => `iifname ${not(random)}@links`);
-    if (kind === 'services' && transport === undefined) makers.push((random) => `meta l4proto . th dport ${not(random)}@services`);
+    if (kind === 'services' && transport === undefined)
+      makers.push((random) => `meta l4proto . th dport ${not(random)}@services`);
     if (network === undefined || !isOwn(text)) continue;
     if (kind === 'addresses' || kind === 'empty')
       makers.push((random) => `${network} ${random.pick(['saddr', 'daddr'])} ${not(random)}@${kind}`);
     if ((kind === 'pairs' || kind === 'wide') && ports)
-      makers.push((random) => `${network} ${random.pick(['saddr', 'daddr'])} . ${transport} dport ${not(random)}@${kind}`);
+      makers.push(
+        (random) =>
+          `${network} ${random.pick(['saddr', 'daddr'])} . ${transport} dport ${not(random)}@${kind}`,
+      );
   }
   return makers;
 }

@@ -1,6 +1,7 @@
 // Random nft: tables of nft's own language with every construct whose effect on a packet can be seen.
-import { randomMatches, type RuleContext } from './random-matches.ts';
+
 import type { Random } from './random.ts';
+import { type RuleContext, randomMatches } from './random-matches.ts';
 import { apart, hostOf, INTERFACES, MARKS, MASKS, PORTS, V4, V6 } from './random-values.ts';
 
 type Family = 'ip' | 'ip6' | 'inet';
@@ -60,16 +61,51 @@ function randomSets(random: Random, family: Family): Named[] {
   const hosts = pool.filter((each) => !each.includes('/'));
   const marks = ['0x1', '0x10', '0xff00'];
   const all: Named[] = [
-    named('addresses', `set addresses { type ${address}; flags interval; auto-merge; elements = { ${apart(random, pool, 4).join(', ')} }; }`),
-    named('ports', `set ports { type inet_service; flags interval; auto-merge; elements = { ${apart(random, [...PORTS, '100-200'], 4).join(', ')} }; }`),
-    named('pairs', `set pairs { type ${address} . inet_service; elements = { ${random.some(hosts, 2).map((host) => `${host} . ${random.pick(PORTS)}`).join(', ')} }; }`),
-    named('wide', `set wide { type ${address} . inet_service; flags interval; elements = { ${random.pick(pool)} . 20-90, ${random.pick(hosts)} . 443-8080 }; }`),
-    named('services', 'set services { type inet_proto . inet_service; elements = { tcp . 80, udp . 53, tcp . 22 }; }'),
-    named('links', `set links { type ifname; elements = { ${random.some(INTERFACES, 2).map((each) => `"${each}"`).join(', ')} }; }`),
+    named(
+      'addresses',
+      `set addresses { type ${address}; flags interval; auto-merge; elements = { ${apart(random, pool, 4).join(', ')} }; }`,
+    ),
+    named(
+      'ports',
+      `set ports { type inet_service; flags interval; auto-merge; elements = { ${apart(random, [...PORTS, '100-200'], 4).join(', ')} }; }`,
+    ),
+    named(
+      'pairs',
+      `set pairs { type ${address} . inet_service; elements = { ${random
+        .some(hosts, 2)
+        .map((host) => `${host} . ${random.pick(PORTS)}`)
+        .join(', ')} }; }`,
+    ),
+    named(
+      'wide',
+      `set wide { type ${address} . inet_service; flags interval; elements = { ${random.pick(pool)} . 20-90, ${random.pick(hosts)} . 443-8080 }; }`,
+    ),
+    named(
+      'services',
+      'set services { type inet_proto . inet_service; elements = { tcp . 80, udp . 53, tcp . 22 }; }',
+    ),
+    named(
+      'links',
+      `set links { type ifname; elements = { ${random
+        .some(INTERFACES, 2)
+        .map((each) => `"${each}"`)
+        .join(', ')} }; }`,
+    ),
     named('empty', `set empty { type ${address}; }`),
-    named('verdicts', `map verdicts { type inet_service : verdict; elements = { 22 : accept, 80 : drop, 443 : continue, 8080 : return }; }`),
-    named('marks', `map marks { type inet_service : mark; elements = { ${PORTS.slice(0, 3).map((port) => `${port} : ${random.pick(marks)}`).join(', ')} }; }`),
-    named('targets', `map targets { type inet_service : ${address}; elements = { 80 : ${random.pick(hosts)}, 8080 : ${random.pick(hosts)} }; }`),
+    named(
+      'verdicts',
+      `map verdicts { type inet_service : verdict; elements = { 22 : accept, 80 : drop, 443 : continue, 8080 : return }; }`,
+    ),
+    named(
+      'marks',
+      `map marks { type inet_service : mark; elements = { ${PORTS.slice(0, 3)
+        .map((port) => `${port} : ${random.pick(marks)}`)
+        .join(', ')} }; }`,
+    ),
+    named(
+      'targets',
+      `map targets { type inet_service : ${address}; elements = { 80 : ${random.pick(hosts)}, 8080 : ${random.pick(hosts)} }; }`,
+    ),
   ];
   return random.some(all, random.int(6));
 }
@@ -101,7 +137,8 @@ function randomChains(
 type Place = Base & { readonly family: Family; readonly sets: readonly Named[] };
 
 function randomRule(random: Random, place: Place, callable: readonly string[]): string {
-  const network = place.family === 'inet' ? random.pick(['ip', 'ip', 'ip6', undefined] as const) : place.family;
+  const network =
+    place.family === 'inet' ? random.pick(['ip', 'ip', 'ip6', undefined] as const) : place.family;
   const transport = random.pick(['tcp', 'tcp', 'udp', 'icmp', undefined, undefined] as const);
   const context: RuleContext = {
     hook: place.hook,
@@ -125,7 +162,9 @@ function randomEffect(random: Random, { sets }: Place, { network, transport, ear
     `meta mark set ${random.pick(MARKS)}`,
     `meta mark set meta mark ${random.pick(['|', '&', '^'])} ${random.pick(MASKS)}`,
     `meta mark set meta mark & ${random.pick(MASKS)} | ${random.pick(['0x1', '0x10'])}`,
-    ...(early ? ['notrack', 'notrack'] : ['ct mark set meta mark', 'meta mark set ct mark', `ct mark set ${random.pick(MARKS)}`]),
+    ...(early
+      ? ['notrack', 'notrack']
+      : ['ct mark set meta mark', 'meta mark set ct mark', `ct mark set ${random.pick(MARKS)}`]),
     ...(network === 'ip' ? ['ip dscp set af11', 'ip ttl set 33'] : []),
     ...(network === 'ip6' ? ['ip6 dscp set af11', 'ip6 hoplimit set 33'] : []),
     ...(hasMarks ? [`meta mark set ${transport} dport map @marks`] : []),
@@ -154,21 +193,33 @@ function randomEnd(
     ...(transport === 'tcp' || transport === 'udp'
       ? [
           `${transport} dport vmap { 22 : accept, 80-90 : drop, 443 : ${anywhere} }`,
-          ...(place.sets.some(({ kind }) => kind === 'verdicts') ? [`${transport} dport vmap @verdicts`] : []),
+          ...(place.sets.some(({ kind }) => kind === 'verdicts')
+            ? [`${transport} dport vmap @verdicts`]
+            : []),
         ]
       : []),
     ...(REJECT_HOOKS.includes(place.hook) && place.type === 'filter'
-      ? ['reject', ...(place.family === 'inet' ? ['reject with icmpx type admin-prohibited'] : []), ...(transport === 'tcp' ? ['reject with tcp reset'] : [])]
+      ? [
+          'reject',
+          ...(place.family === 'inet' ? ['reject with icmpx type admin-prohibited'] : []),
+          ...(transport === 'tcp' ? ['reject with tcp reset'] : []),
+        ]
       : []),
   ];
   return random.pick(ends);
 }
 
-function randomNat(random: Random, { hook, family, sets }: Place, { network, transport }: RuleContext): string {
+function randomNat(
+  random: Random,
+  { hook, family, sets }: Place,
+  { network, transport }: RuleContext,
+): string {
   const source = hook === 'postrouting' || hook === 'input';
   const hasPorts = transport === 'tcp' || transport === 'udp';
   if (network === undefined) return hook === 'prerouting' || hook === 'output' ? 'redirect' : 'accept';
-  const hosts = (network === 'ip' ? V4 : V6).filter((each) => !each.includes('/') && !/^(224|127|ff|::1)/.test(each));
+  const hosts = (network === 'ip' ? V4 : V6).filter(
+    (each) => !each.includes('/') && !/^(224|127|ff|::1)/.test(each),
+  );
   const host = hostOf(random.pick(hosts));
   const with80 = network === 'ip' ? `${host}:80` : `[${host}]:80`;
   const to = family === 'inet' ? `${network} to` : 'to';
@@ -180,7 +231,12 @@ function randomNat(random: Random, { hook, family, sets }: Place, { network, tra
   return random.pick([
     `dnat ${to} ${host}`,
     ...(hasPorts
-      ? [`dnat ${to} ${with80}`, 'redirect to :8080', `dnat ${to} ${with80}`, ...(targets ? [`dnat ${to} ${transport} dport map @targets`] : [])]
+      ? [
+          `dnat ${to} ${with80}`,
+          'redirect to :8080',
+          `dnat ${to} ${with80}`,
+          ...(targets ? [`dnat ${to} ${transport} dport map @targets`] : []),
+        ]
       : ['redirect']),
   ]);
 }

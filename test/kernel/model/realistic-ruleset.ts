@@ -1,6 +1,7 @@
 // Realistic rulesets: what people and tools write, of all sizes: a server, a machine with containers, a router with zones.
-import type { NamedRuleset } from './rulesets.ts';
+
 import { type Random, randomFrom } from './random.ts';
+import type { NamedRuleset } from './rulesets.ts';
 
 const SERVICES = [22, 25, 53, 80, 110, 143, 443, 465, 587, 993, 3306, 5432, 6379, 8080, 9100, 51820];
 
@@ -15,7 +16,9 @@ export function realisticRuleset(seed: number): NamedRuleset {
 type Made = { readonly tool: 'nft' | 'iptables-nft' | 'iptables-legacy'; readonly text: string };
 
 const network = (random: Random): string =>
-  `${random.pick(['10', '172.20', '192.168', '203.0', '198.51'])}.${random.int(256)}.0`.replace(/^10\.(\d+)\.0$/, '10.$1.0.0/16').replace(/^(\d+\.\d+\.\d+)\.0$/, '$1.0/24');
+  `${random.pick(['10', '172.20', '192.168', '203.0', '198.51'])}.${random.int(256)}.0`
+    .replace(/^10\.(\d+)\.0$/, '10.$1.0.0/16')
+    .replace(/^(\d+\.\d+\.\d+)\.0$/, '$1.0/24');
 
 function iptablesServer(random: Random): Made {
   const services = random.some(SERVICES, 3 + random.int(10));
@@ -25,8 +28,15 @@ function iptablesServer(random: Random): Made {
     '-A INPUT -m conntrack --ctstate INVALID -j DROP',
     '-A INPUT -p tcp ! --syn -m conntrack --ctstate NEW -j REJECT --reject-with tcp-reset',
     '-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT',
-    ...services.map((port) => `-A SERVICES -p ${port === 53 || port === 51820 ? 'udp' : 'tcp'} -m ${port === 53 || port === 51820 ? 'udp' : 'tcp'} --dport ${port} -j ACCEPT`),
-    ...Array.from({ length: random.int(8) }, () => `-A ADMINS -s ${network(random)} -p tcp -m multiport --dports 22,${random.pick(SERVICES)},9000:9100 -j ACCEPT`),
+    ...services.map(
+      (port) =>
+        `-A SERVICES -p ${port === 53 || port === 51820 ? 'udp' : 'tcp'} -m ${port === 53 || port === 51820 ? 'udp' : 'tcp'} --dport ${port} -j ACCEPT`,
+    ),
+    ...Array.from(
+      { length: random.int(8) },
+      () =>
+        `-A ADMINS -s ${network(random)} -p tcp -m multiport --dports 22,${random.pick(SERVICES)},9000:9100 -j ACCEPT`,
+    ),
     '-A INPUT -j ADMINS',
     '-A INPUT -j SERVICES',
     '-A INPUT -j REJECT --reject-with icmp-host-prohibited',
@@ -48,7 +58,10 @@ function containers(random: Random): Made {
     '-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER',
     '-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE',
     '-A DOCKER -i docker0 -j RETURN',
-    ...published.map(({ port, inside, address }) => `-A DOCKER ! -i docker0 -p tcp -m tcp --dport ${port} -j DNAT --to-destination ${address}:${inside}`),
+    ...published.map(
+      ({ port, inside, address }) =>
+        `-A DOCKER ! -i docker0 -p tcp -m tcp --dport ${port} -j DNAT --to-destination ${address}:${inside}`,
+    ),
   ];
   const filter = [
     '-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
@@ -58,7 +71,10 @@ function containers(random: Random): Made {
     '-A FORWARD -o docker0 -j DOCKER',
     '-A FORWARD -i docker0 ! -o docker0 -j ACCEPT',
     '-A FORWARD -i docker0 -o docker0 -j ACCEPT',
-    ...published.map(({ inside, address }) => `-A DOCKER -d ${address}/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport ${inside} -j ACCEPT`),
+    ...published.map(
+      ({ inside, address }) =>
+        `-A DOCKER -d ${address}/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport ${inside} -j ACCEPT`,
+    ),
     ...(random.chance(50) ? [`-A DOCKER-USER -i eth0 ! -s ${network(random)} -j DROP`] : []),
     '-A DOCKER-USER -j RETURN',
   ];
@@ -99,7 +115,10 @@ function nftRouter(random: Random): Made {
   const rules = zones.map(
     (zone) => `chain from_${zone} {
     oifname "wan" accept
-    ${random.some(SERVICES, 3).map((port) => `tcp dport ${port} oifname "${random.pick(zones)}" accept`).join('\n    ')}
+    ${random
+      .some(SERVICES, 3)
+      .map((port) => `tcp dport ${port} oifname "${random.pick(zones)}" accept`)
+      .join('\n    ')}
     ${random.pick(['reject', 'drop', 'return'])}
   }`,
   );
@@ -113,7 +132,7 @@ function nftRouter(random: Random): Made {
     meta mark 0x10 accept
   }
   chain input { type filter hook input priority 0; policy drop; iifname { ${zones.map((zone) => `"${zone}"`).join(', ')} } udp dport { 53, 67 } accept; ct state established accept; }
-  chain mark { type filter hook prerouting priority mangle; iifname "guest" ip saddr ${network(random)} meta mark set meta mark | 0x10; }
+  chain marking { type filter hook prerouting priority mangle; iifname "guest" ip saddr ${network(random)} meta mark set meta mark | 0x10; }
 }
 table ip nat {
   chain prerouting { type nat hook prerouting priority dstnat; iifname "wan" tcp dport { 80, 443 } dnat to 10.1.2.3; iifname "wan" udp dport 5060 dnat to 10.1.2.4:5061; }
@@ -125,7 +144,8 @@ table ip nat {
 function blockLists(random: Random): Made {
   const list = Array.from(
     { length: 200 + random.int(1500) },
-    () => `${1 + random.int(222)}.${random.int(256)}.${random.int(256)}.${random.int(256)}${random.pick(['', '', '/32'])}`,
+    () =>
+      `${1 + random.int(222)}.${random.int(256)}.${random.int(256)}.${random.int(256)}${random.pick(['', '', '/32'])}`,
   );
   const text = `table ip blocked {
   set bad { type ipv4_addr; flags interval; auto-merge; elements = { ${list.join(', ')} } }

@@ -25,7 +25,10 @@ const VERDICTS: ReadonlyMap<number, Judgement> = new Map([
 export const SYMBOLIC_COURT: Court = {
   name: 'symbolic',
   judge: (ruleset, devices) => {
-    const families = { ipv4: familyJudge(ruleset, 'ipv4', devices), ipv6: familyJudge(ruleset, 'ipv6', devices) };
+    const families = {
+      ipv4: familyJudge(ruleset, 'ipv4', devices),
+      ipv6: familyJudge(ruleset, 'ipv6', devices),
+    };
     return (packet) => families[packet.family](packet);
   },
 };
@@ -69,4 +72,3 @@ function familyJudge(
     return leaves.length === 1 ? (VERDICTS.get(leaves[0]!) ?? 'unknown') : 'unknown';
   };
 }
-
