@@ -181,7 +181,7 @@ function shortest(family: IpFamily, proto: number, quotes: boolean): number {
 export function addressType(address: Address, devices: readonly ProbeDevice[]): string {
   const { family, value } = address;
   if (family === 'ipv4') {
-    if (value >> 24n === 127n) return 'local';
+    if (value >> 24n === 127n) return value === 0x7fff_ffffn ? 'broadcast' : 'local';
     if (value >> 28n === 14n) return 'multicast';
     if (value >> 24n === 0n || value === 0xffff_ffffn) return 'broadcast';
     return devices.some(({ v4 }) => v4.value === value) ? 'local' : 'unicast';

@@ -1,6 +1,7 @@
 // Edge packets: packets that stand at the edges of a ruleset, in all states and on all ways, and that a kernel can get.
 import { type Address, type FieldValue, type IpFamily, parseAddress, type Ruleset } from '@moat/netfilter';
 import {
+  addressIn,
   addressType,
   icmpProtocol,
   isIcmpError,
@@ -83,10 +84,9 @@ export function edgePackets(
   count: number,
 ): KernelPacket[] {
   const wanted = new Set(edgeDevices(ruleset, { ...random, some: (from) => [...from] }));
+  const rewrites = rewritesDestinations(ruleset);
   // What came in by lo and gets another destination is not led back to this host.
-  const usable = devices.filter(
-    ({ name, mac }) => wanted.has(name) && !(mac === 0 && rewritesDestinations(ruleset)),
-  );
+  const usable = devices.filter(({ name, mac }) => wanted.has(name) && !(mac === 0 && rewrites));
   const lots = mix.flatMap(([family, hook, weight]) =>
     Array.from({ length: weight }, () => ({ family, hook })),
   );
@@ -100,7 +100,8 @@ export function edgePackets(
   for (let tries = 0; packets.length < count && tries < 12 * count; tries++) {
     const { family, hook } = random.pick(lots);
     const packet = makePacket(family, hook, edges[family], usable, ways, random);
-    if (packet !== undefined && isOwnFlow(packet, flows)) packets.push(packet);
+    if (packet === undefined || (rewrites && isOffScope(packet))) continue;
+    if (isOwnFlow(packet, flows)) packets.push(packet);
   }
   return packets;
 }
@@ -267,8 +268,8 @@ function isPossible(
   devices: readonly ProbeDevice[],
 ): boolean {
   const byLoopback = device.mac === 0;
-  // IPv6 sends what is for itself through lo, wherever it was told to leave.
-  if (family === 'ipv6' && hook === 'output' && addressType(dst, devices) === 'local') return false;
+  // What a host sends to itself goes through lo, wherever it was told to leave.
+  if (hook === 'output' && addressType(dst, devices) === 'local') return false;
   if (family === 'ipv6') {
     const isPlain = (value: bigint): boolean => value >> 125n === 1n || value >> 121n === 0x7en;
     const isLink = (value: bigint): boolean => value >> 118n === 0x3fan;
@@ -286,6 +287,15 @@ function isPossible(
   if (from === 0 || from >= 224 || to === 0) return false;
   if (hook === 'input') return to < 240 || dst.value === 0xffff_ffffn || to < 255;
   return from !== 127 && to !== 127 && to < 224;
+}
+
+/**
+ * Whether `redirect` would look for an address of a scope that the interfaces of the harness do not have, and drop the
+ * packet (nf_nat_redirect.c).
+ */
+function isOffScope({ family, hook, fields }: KernelPacket): boolean {
+  const { value } = addressIn(fields, 'dst');
+  return family === 'ipv6' && hook === 'input' && (value >> 118n === 0x3fan || value >> 120n === 0xffn);
 }
 
 /** Notes the flows that the packet needs to be there; false: it would be part of another's flow, or another of its. */

@@ -218,7 +218,7 @@ function randomNat(
   const hasPorts = transport === 'tcp' || transport === 'udp';
   if (network === undefined) return hook === 'prerouting' || hook === 'output' ? 'redirect' : 'accept';
   const hosts = (network === 'ip' ? V4 : V6).filter(
-    (each) => !each.includes('/') && !/^(224|127|ff|::1)/.test(each),
+    (each) => !each.includes('/') && !/^(224|127|ff|::1|10\.255|2001:db8:ffff)/.test(each),
   );
   const host = hostOf(random.pick(hosts));
   const with80 = network === 'ip' ? `${host}:80` : `[${host}]:80`;
