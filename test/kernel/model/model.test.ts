@@ -8,10 +8,11 @@ import type { Court } from './judge.ts';
 import { randomRuleset } from './random-ruleset.ts';
 import { type NamedRuleset, rulesetsToCompare } from './rulesets.ts';
 import { SYMBOLIC_COURT } from './symbolic-court.ts';
+import { WALKING_COURT } from './walking-court.ts';
 
 assertPrivateNetwork();
 
-const COURTS: readonly Court[] = [SYMBOLIC_COURT];
+const COURTS: readonly Court[] = [SYMBOLIC_COURT, WALKING_COURT];
 const SEED = Number(process.env['MOAT_MODEL_SEED'] ?? 1);
 /** In all; undefined: what a run of the suite has time for. */
 const LONG =
