@@ -81,6 +81,7 @@ function program(printed: string[]): Command {
   verb('delete', 'take a rule away: its sentence, or its numbers', deleteVerb);
   verb('default', 'what happens where no rule matches: default deny incoming', settingsVerb);
   verb('group', 'name addresses: group blog 203.0.113.7 2001:db8::7', settingsVerb);
+  verb('expect', 'what must hold of all rules: expect deny from any to any port mysql', settingsVerb);
   verb('logging', 'what is written to the kernel log: off, low, medium, high, full', settingsVerb);
   bare('enable', 'load the rules, now and at each boot', enableVerb);
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
