@@ -31,7 +31,7 @@ export function meaningSpaceOptions(
     ...policy.expectations.flatMap(({ inInterface, outInterface }) => [inInterface, outInterface]),
   ].filter((name) => name !== undefined);
   const names = ['lo', ...named, ...ENGINE_BRIDGES, ...facts.containers, ...facts.others, ...facts.bridges];
-  const words = names.filter((name) => name !== '+').map((name) => name.replace(/\+$/, '*'));
+  const words = names.map((name) => name.replace(/\+$/, '*'));
   const fields: FieldSpec[] = [
     ...(family === 'ipv6' ? [{ kind: 'number', name: HOP_LIMIT, bits: 8 } as const] : []),
     { kind: 'number', name: TOO_MANY, bits: 1 },

@@ -18,7 +18,7 @@ export function readInterface(reader: Reader, keyword: Word): string | undefined
   const { text } = word;
   const bad = (hint: string | undefined) =>
     complain(reader, 'interface', word, { message: 'bad name of an interface', expected, hint });
-  if (isKeyword(word, 'any')) return bad('leave out `on any` to mean every interface');
+  if (isKeyword(word, 'any', '+')) return bad(`leave out \`on ${text}\` to mean every interface`);
   if (text === '.' || text === '..') return bad(undefined);
   if (text.includes(':'))
     return bad(`traffic of an alias is that of its interface: \`${text.split(':')[0]}\``);

@@ -167,6 +167,7 @@ describe('refusals say where and what instead', () => {
     ['allow in on', '13+1 missing'],
     ['allow in on abcdefghijklmnop', '13+16 interface: the kernel takes no longer names'],
     ['allow in on eth0!', '13+5 interface'],
+    ['allow in on +', '13+1 interface: leave out `on +` to mean every interface'],
     ['allow on eth0', '7+2 direction: write `allow in on eth0 …`'],
     ['allow in on eth0 22', '18+2 word: write `allow in on eth0 to any port 22`'],
     [
