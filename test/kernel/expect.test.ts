@@ -70,7 +70,7 @@ test('`moat test` reads the file as it stands, and says what fails', async () =>
         verdict: 'accept',
         decidedBy: { kind: 'rule', number: 1, sentence: 'allow 22' },
         packet: { src: '192.0.2.1', dport: 22, state: 'new' },
-        all: ['from 192.0.2.0/24 × tcp,udp × to port 22'],
+        all: ['192.0.2.0/24 × tcp,udp × 22'],
       },
     ],
   });
