@@ -74,6 +74,8 @@ export function tableRoads(space: PacketSpace, table: Table, containers: readonl
   const dialledHere = intersectPackets(arrives, isOwn);
   const notHere = hasField(space, 'daddrtype') ? subtractPackets(arrives, isOwn) : arrives;
   const leaves = subtractPackets(where({}), where({ oif: NO_INTERFACE }));
+  // A flow over loopback met the host's NAT where it started, and meets it only once.
+  const sentOn = subtractPackets(intersectPackets(dialledHere, leaves), where({ iif: 'lo' }));
   const ends = where({ oif: NO_INTERFACE });
   const isNew = where({ state: 'new' });
   const fromContainer = containers.length === 0 ? subtractPackets(ends, ends) : where({ iif: containers });
@@ -91,19 +93,11 @@ export function tableRoads(space: PacketSpace, table: Table, containers: readonl
       intersectPackets(dialledHere, intersectPackets(ends, isNew)),
       redirected,
     ),
-    road(
-      'sent on to a container',
-      'incoming',
-      intersectPackets(dialledHere, intersectPackets(leaves, isNew)),
-      toContainer,
-    ),
+    road('sent on to a container', 'incoming', intersectPackets(sentOn, isNew), toContainer),
     road(
       'of a flow that was sent on to a container',
       'incoming',
-      intersectPackets(
-        dialledHere,
-        intersectPackets(leaves, where({ state: ['established', 'related', 'invalid'] })),
-      ),
+      intersectPackets(sentOn, where({ state: ['established', 'related', 'invalid'] })),
       plainForward,
     ),
     road('broadcast or multicast', 'incoming', intersectPackets(notHere, ends), plainInput),
