@@ -29,9 +29,27 @@ const INTERFACES = [
   ...['docker0', 'docker1', 'br-lan', 'br-0123', 'br-ffff', 'podman0', 'cni-podman0', 'virbr0', 'net7'],
 ];
 
-/** A packet before any translation. `way`: where it goes; with `redirected` somebody's REDIRECT brought it to a process. */
+/**
+ * Where a packet goes. To an address of this host: to a process, or as somebody's REDIRECT or DNAT has it to another port
+ * or on to a container. From here. To others: through, or redirected to a process here.
+ */
+const WAYS = [
+  ...['in', 'in', 'in by broadcast', 'in, redirected', 'in, sent on', 'out', 'out'],
+  ...['through', 'through', 'through, rewritten', 'redirected'],
+] as readonly Way[];
+export type Way =
+  | 'in'
+  | 'in by broadcast'
+  | 'in, redirected'
+  | 'in, sent on'
+  | 'out'
+  | 'through'
+  | 'through, rewritten'
+  | 'redirected';
+
+/** A packet before any translation. */
 export interface Arrival {
-  readonly way: 'in' | 'in by broadcast' | 'out' | 'through' | 'redirected';
+  readonly way: Way;
   readonly iif: string;
   readonly oif: string;
   readonly state: Packet['state'];
@@ -42,6 +60,9 @@ export interface Arrival {
   readonly destinationPort: number;
   readonly icmpType: number;
   readonly hopLimit: number;
+  /** Where it is sent instead, if it is. */
+  readonly newDestination?: Address;
+  readonly newPort?: number;
 }
 
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -96,6 +117,15 @@ const addressesOf = (world: World, family: IpFamily): Address[] =>
     },
   );
 
+const FORWARDED: ReadonlySet<Way> = new Set(['in, sent on', 'through', 'through, rewritten']);
+/** NAT is for new flows. */
+const REWRITTEN: ReadonlySet<Way> = new Set([
+  'in, redirected',
+  'in, sent on',
+  'through, rewritten',
+  'redirected',
+]);
+
 export function arrivals(world: World): fc.Arbitrary<Arrival> {
   const ports = [...world.ports.flat(), 67, 68, 546, 547, 50_000];
   const one = fc.constantFrom<string>(...INTERFACES);
@@ -115,16 +145,7 @@ export function arrivals(world: World): fc.Arbitrary<Arrival> {
     ];
     return fc
       .record({
-        way: fc.constantFrom<Arrival['way']>(
-          'in',
-          'in',
-          'in by broadcast',
-          'out',
-          'out',
-          'through',
-          'through',
-          'redirected',
-        ),
+        way: fc.constantFrom(...WAYS),
         iif: one,
         oif: one,
         same: fc.nat(4).map((n) => n === 0),
@@ -148,10 +169,12 @@ export function arrivals(world: World): fc.Arbitrary<Arrival> {
         hopLimit: fc.constantFrom(255, 255, 254, 64),
       })
       .map(({ same, pair: [sourcePort, destinationPort], ...others }): Arrival => {
-        const arrival = { ...others, sourcePort, destinationPort };
+        // Packets that are not tracked meet no NAT.
+        const state = REWRITTEN.has(others.way) && others.state === 'untracked' ? 'new' : others.state;
+        const arrival = { ...others, state, sourcePort, destinationPort };
         const { way } = arrival;
         if (way === 'out') return { ...arrival, iif: '-' };
-        if (way !== 'through') return { ...arrival, oif: '-' };
+        if (!FORWARDED.has(way)) return { ...arrival, oif: '-' };
         // Nothing is forwarded to or from loopback.
         const [iif, oif] = [arrival.iif, arrival.oif].map((name) => (name === 'lo' ? 'eth0' : name)) as [
           string,
@@ -192,7 +215,7 @@ export function fieldsOfArrival(arrival: Arrival, space: PacketSpace): PacketFie
 
 /** What kind of traffic the packet is, by what interfaces lead where. */
 export function trafficOf({ way, iif }: Arrival, facts: Facts): 'incoming' | 'outgoing' | 'routed' {
-  if (way === 'in' || way === 'in by broadcast') return 'incoming';
+  if (way.startsWith('in')) return 'incoming';
   if (way === 'out') return 'outgoing';
   if (way === 'redirected') return 'routed';
   const engines = /^(docker0$|br-|podman|cni-)/.test(iif);
@@ -214,22 +237,26 @@ export function walked(table: Table, arrival: Arrival): string {
     hopLimit: arrival.hopLimit,
     ...(iif === '-' ? {} : { inInterface: iif }),
     state: arrival.state,
-    destinationType: {
-      in: 'local',
-      'in by broadcast': 'broadcast',
-      out: 'unicast',
-      through: 'unicast',
-      redirected: 'unicast',
-    }[way] as Packet['destinationType'],
+    destinationType: way === 'in by broadcast' ? 'broadcast' : way.startsWith('in') ? 'local' : 'unicast',
     labels: new Set(),
   };
   if (way === 'out') return walkHook(table, 'output', { ...packet, outInterface: oif }).verdict;
   const before = walkHook(table, 'prerouting', packet);
   if (before.verdict !== 'accept') return before.verdict;
   const { labels } = before;
-  if (way === 'through') return walkHook(table, 'forward', { ...packet, outInterface: oif, labels }).verdict;
-  const redirected = { destinationType: 'local', statuses: new Set(['dnat']) } as const;
-  return walkHook(table, 'input', { ...packet, ...(way === 'redirected' ? redirected : {}), labels }).verdict;
+  const translated = REWRITTEN.has(way) && arrival.state === 'new';
+  const later: Packet = {
+    ...packet,
+    labels,
+    ...(translated ? { statuses: new Set(['dnat']) } : {}),
+    ...(translated && arrival.newDestination !== undefined ? { destination: arrival.newDestination } : {}),
+    ...(translated && arrival.newPort !== undefined && hasPorts(arrival)
+      ? { destinationPort: arrival.newPort }
+      : {}),
+  };
+  if (FORWARDED.has(way)) return walkHook(table, 'forward', { ...later, outInterface: oif }).verdict;
+  const isHere = translated ? ({ destinationType: 'local' } as const) : {};
+  return walkHook(table, 'input', { ...later, ...isHere }).verdict;
 }
 
 function icmpOf(arrival: Arrival): Pick<Packet, 'icmpType'> {
