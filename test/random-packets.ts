@@ -63,6 +63,8 @@ export interface Arrival {
   /** Where it is sent instead, if it is. */
   readonly newDestination?: Address;
   readonly newPort?: number;
+  /** What the FIB calls the destination, where the way does not say it. */
+  readonly destinationType?: Packet['destinationType'];
 }
 
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -237,7 +239,7 @@ export function walked(table: Table, arrival: Arrival): string {
     hopLimit: arrival.hopLimit,
     ...(iif === '-' ? {} : { inInterface: iif }),
     state: arrival.state,
-    destinationType: way === 'in by broadcast' ? 'broadcast' : way.startsWith('in') ? 'local' : 'unicast',
+    destinationType: arrival.destinationType ?? typeOf(way),
     labels: new Set(),
   };
   if (way === 'out') return walkHook(table, 'output', { ...packet, outInterface: oif }).verdict;
@@ -257,6 +259,11 @@ export function walked(table: Table, arrival: Arrival): string {
   if (FORWARDED.has(way)) return walkHook(table, 'forward', { ...later, outInterface: oif }).verdict;
   const isHere = translated ? ({ destinationType: 'local' } as const) : {};
   return walkHook(table, 'input', { ...later, ...isHere }).verdict;
+}
+
+function typeOf(way: Way): Packet['destinationType'] {
+  if (way === 'in by broadcast') return 'broadcast';
+  return way.startsWith('in') ? 'local' : 'unicast';
 }
 
 function icmpOf(arrival: Arrival): Pick<Packet, 'icmpType'> {
