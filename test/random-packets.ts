@@ -63,6 +63,9 @@ export interface Arrival {
   /** Where it is sent instead, if it is. */
   readonly newDestination?: Address;
   readonly newPort?: number;
+  /** What was noted about the flow when it began, unless it begins now. */
+  readonly statuses?: ReadonlySet<string>;
+  readonly labels?: ReadonlySet<number>;
   /** What the FIB calls the destination, where the way does not say it. */
   readonly destinationType?: Packet['destinationType'];
 }
@@ -240,7 +243,8 @@ export function walked(table: Table, arrival: Arrival): string {
     ...(iif === '-' ? {} : { inInterface: iif }),
     state: arrival.state,
     destinationType: arrival.destinationType ?? typeOf(way),
-    labels: new Set(),
+    ...(arrival.state === 'new' || arrival.statuses === undefined ? {} : { statuses: arrival.statuses }),
+    labels: (arrival.state === 'new' ? undefined : arrival.labels) ?? new Set(),
   };
   if (way === 'out') return walkHook(table, 'output', { ...packet, outInterface: oif }).verdict;
   const before = walkHook(table, 'prerouting', packet);

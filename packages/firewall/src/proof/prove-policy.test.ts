@@ -28,7 +28,7 @@ test('what compile makes of random policies is what they mean', { timeout: 60_00
           `${JSON.stringify(proof, (_, v) => (typeof v === 'bigint' ? `${v}` : v))}\n${policyText(random)}`,
         );
     }),
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: 25, endOnFailure: true },
   );
 });
 
