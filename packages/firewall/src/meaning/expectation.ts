@@ -72,7 +72,7 @@ export function testExpectations(policy: Policy, facts: MachineFacts): Expectati
  * `expect allow` holds if every one of these flows is let through; a `limit` lets through what is not too much.
  * `expect deny` holds if none is, with or without an answer. `expect reject` holds if each gets an answer.
  */
-export function checkExpectations(policy: Policy, meanings: readonly PolicyMeaning[]): ExpectationResult[] {
+function checkExpectations(policy: Policy, meanings: readonly PolicyMeaning[]): ExpectationResult[] {
   const shapes = policy.expectations.map((expectation) =>
     meanings.map((meaning) => {
       const { space } = meaning.incoming;

@@ -23,11 +23,11 @@ import { interfaceWords, TOO_MANY } from './meaning-space.ts';
 
 /**
  * For each kind of traffic a decision with the leaves accept, drop and reject; `fall` for packets that are not of that
- * kind. Each is about a packet as it is before anybody translates its addresses:
+ * kind:
  *
- * - `incoming`: it arrives on `iif` (never NO_INTERFACE) and is for this host. A function of `state`, `iif`, `src`, `dst`
+ * - `incoming`: it arrives on `iif` (never NO_INTERFACE) and is for this host, before anybody translates its addresses. A function of `state`, `iif`, `src`, `dst`
  *   (as dialled), `proto`, `sport`, `dport` and, in IPv6, `ttl` (the hop limit). Broadcast and multicast are for this host.
- * - `outgoing`: it leaves on `oif` and comes from a process (`iif` is NO_INTERFACE) or from a container (`iif` leads to
+ * - `outgoing`: it leaves on `oif` for `dst`, which may have been rewritten before, and comes from a process (`iif` is NO_INTERFACE) or from a container (`iif` leads to
  *   containers). A function of `state`, `iif`, `oif`, `src`, `dst`, `proto`, `sport`, `dport`.
  * - `routed`: it arrives on `iif` from another machine, is not for this host and leaves on `oif`; or it was somebody's for
  *   elsewhere and was redirected to a process here (`oif` is NO_INTERFACE). A function of `state`, `iif`, `oif`, `src`,

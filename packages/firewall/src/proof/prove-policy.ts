@@ -81,7 +81,7 @@ export function provePolicy(
 }
 
 /** A space in which both the policy's meaning and the table's can be said. */
-export function proofSpaceOptions(
+function proofSpaceOptions(
   family: IpFamily,
   policy: Policy,
   facts: MachineFacts,

@@ -5,7 +5,8 @@ import type { Statement } from '../model/statement.ts';
 import { unionPackets } from '../space/packet-set.ts';
 import { ALWAYS, both, type Condition, conditionSet, inSet, NEVER } from './condition.ts';
 import { ipsetCondition } from './ipset-condition.ts';
-import { matchCondition, needCondition, unknownCondition } from './match-condition.ts';
+import { matchCondition, unknownCondition } from './match-condition.ts';
+import { needCondition } from './need.ts';
 import { readingOf } from './reading.ts';
 import type { Scope } from './scope.ts';
 
