@@ -54,7 +54,7 @@ export function tableRoads(space: PacketSpace, table: Table, containers: readonl
   const ruleset = { tables: [table] };
   const analysis: Analysis = beginAnalysis(space, { family: space.layout.family, rulesets: [ruleset] });
   const view = viewOf(analysis, ruleset);
-  const accept = always(space, LEAF.accept);
+  const accept = hold(always(space, LEAF.accept));
   const input = hold(hookDecision(view, 'input', accept, false));
   const forward = hold(hookDecision(view, 'forward', accept, false));
   const output = hold(roadDecision(view, 'output'));
