@@ -135,7 +135,7 @@ test(`${MUTATIONS} mistakes`, { timeout: 600_000 }, () => {
     { numRuns: Math.ceil(MUTATIONS / perPolicy), endOnFailure: true },
   );
   process.stdout.write(`mistakes: ${JSON.stringify(counts)}\n`);
-  expect(counts.found).toBeGreaterThan(MUTATIONS / 4);
+  expect(counts.found).toBeGreaterThan(MUTATIONS / 6);
   expect(counts.harmless).toBeGreaterThan(MUTATIONS / 30);
   // ICMP types without a name, which a walk cannot look up in a set.
   expect(counts.unanswered).toBeLessThan(MUTATIONS / 6);
