@@ -68,7 +68,7 @@ export * from './space/box-text.ts';
 export * from './space/boxes.ts';
 export type { FieldValues, Mask } from './space/classes.ts';
 export * from './space/decision.ts';
-export type { FieldMatch, FieldValue } from './space/field-match.ts';
+export { type FieldMatch, type FieldValue, protocolName } from './space/field-match.ts';
 export {
   CT_STATES,
   type Field,

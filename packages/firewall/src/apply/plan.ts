@@ -1,6 +1,6 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
 import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
-import type { ContainerLinks } from '../compile/container-links.ts';
+import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
 import { readDocker } from '../kernel/docker.ts';
@@ -8,9 +8,11 @@ import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
+import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
 import { narrows } from '../policy/narrow.ts';
+import { formatSentence } from '../policy/print.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
 import { adviceFor } from './advice.ts';
@@ -69,6 +71,8 @@ export interface Plan {
 export type PlanFailure =
   | { readonly kind: 'policy'; readonly problems: readonly Problem[]; readonly source: Source }
   | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
+  /** The policy does not keep what it expects; `results` are those that fail. */
+  | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -101,13 +105,19 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
 
   const current = await listTable();
   const enabled = current !== undefined || readBootRules(paths) !== undefined;
+  const needsLinks = enabled || request.activate || file.policy.expectations.length > 0;
+  const links = needsLinks ? await containerLinks(await readDocker()) : NO_LINKS;
+  const failing = testExpectations(file.policy, links).filter(
+    ({ counterexamples }) => counterexamples.length > 0,
+  );
   if (!enabled && !request.activate) {
     return {
-      ...{ oldText, file, warnings, notes: [], activates: false, table: undefined, current },
+      ...{ oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
+      ...{ activates: false, table: undefined, current },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
-  const links = await containerLinks(await readDocker());
+  if (failing.length > 0) return { kind: 'expectation', results: failing };
   const table = compileTable(file.policy, links);
   const change = renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
@@ -144,6 +154,12 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
+}
+
+/** Where moat is not active a policy is still being written. */
+function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {
+  const message = `\`${formatSentence(expectation)}\` does not hold, so this policy could not be enabled`;
+  return { message, hint: first && counterexampleText(first) };
 }
 
 type Parser = (text: string) => PolicyFileResult;

@@ -3,8 +3,11 @@ import { formatAddress } from '@moat/netfilter';
 import { connectionText } from '../apply/advice.ts';
 import type { ChangeResult } from '../apply/change.ts';
 import type { Lockout, Plan } from '../apply/plan.ts';
+import type { ExpectationResult } from '../meaning/expectation.ts';
+import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
 import { ExitCode } from './exit-code.ts';
+import { expectationJson, failureLines } from './expectation-words.ts';
 import { type Answer, colour, failure } from './say.ts';
 
 /** `headline`: what was done, as one sentence without a full stop; made from the plan. */
@@ -26,6 +29,8 @@ export function changeAnswer(
       };
     case 'lockout':
       return lockoutAnswer(result.lockouts);
+    case 'expectation':
+      return expectationAnswer(result.results);
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -130,6 +135,19 @@ function planJson(plan: Plan): object {
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };
+}
+
+function expectationAnswer(results: readonly ExpectationResult[]): Answer {
+  const lines = results.flatMap((result) => [
+    `  ${formatSentence(result.expectation)}`,
+    ...failureLines(result),
+  ]);
+  const message = [
+    'the policy would not keep what it expects; nothing was changed.',
+    ...lines,
+    'change the rules, or take the expectation away: moat delete expect …',
+  ].join('\n');
+  return failure(ExitCode.refused, 'expectation', message, { expectations: results.map(expectationJson) });
 }
 
 function lockoutAnswer(lockouts: readonly Lockout[]): Answer {

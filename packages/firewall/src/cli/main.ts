@@ -14,6 +14,7 @@ import { REPORTS, showVerb } from './show.ts';
 import { snapshotVerb } from './snapshot.ts';
 import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
+import { testVerb } from './test.ts';
 import { badChoice, badOption, notThisMachine, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
@@ -81,11 +82,13 @@ function program(printed: string[]): Command {
   verb('delete', 'take a rule away: its sentence, or its numbers', deleteVerb);
   verb('default', 'what happens where no rule matches: default deny incoming', settingsVerb);
   verb('group', 'name addresses: group blog 203.0.113.7 2001:db8::7', settingsVerb);
+  verb('expect', 'what must hold of all rules: expect deny from any to any port mysql', settingsVerb);
   verb('logging', 'what is written to the kernel log: off, low, medium, high, full', settingsVerb);
   bare('enable', 'load the rules, now and at each boot', enableVerb);
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
+  bare('test', 'does the policy file keep what its `expect` lines say?', testVerb);
   bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
   verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
     const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
@@ -149,7 +152,7 @@ Examples:
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
-you, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
+you or an expectation fails, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
 neither, unless the message says so.`;
 
 function version(): Answer {

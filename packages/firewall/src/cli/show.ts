@@ -99,7 +99,7 @@ async function showRaw(): Promise<Answer> {
 }
 
 function showAdded(policy: Policy): Answer {
-  const sentences = policy.rules.map(formatSentence);
+  const sentences = [...policy.rules, ...policy.expectations].map(formatSentence);
   const lines = sentences.length === 0 ? ['(none)'] : sentences.map((sentence) => `moat ${sentence}`);
   return { code: ExitCode.done, text: lines.join('\n'), json: { added: sentences } };
 }

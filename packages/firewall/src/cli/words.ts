@@ -39,13 +39,22 @@ export function typedSentence(
 
 /** A rule may come before its interface (a VPN, a bridge), but more often the name is mistyped. */
 function noSuchInterface(sentence: Sentence): Remark[] {
-  const name = sentence.kind === 'rule' ? sentence.interface : undefined;
-  if (name === undefined || name.endsWith('+')) return [];
+  const named =
+    sentence.kind === 'rule'
+      ? [sentence.interface]
+      : sentence.kind === 'expect'
+        ? [sentence.inInterface, sentence.outInterface]
+        : [];
   const names = interfaceNames();
-  if (names.includes(name)) return [];
-  const close = nearest(name, names);
-  const hint = close === undefined ? `there are: ${names.join(', ')}` : `did you mean \`${close}\`?`;
-  return [{ message: `there is no interface ${name} now: the rule decides nothing until there is`, hint }];
+  const missing = named.filter(
+    (name) => name !== undefined && !name.endsWith('+') && !names.includes(name),
+  ) as string[];
+  return missing.map((name) => {
+    const close = nearest(name, names);
+    const hint = close === undefined ? `there are: ${names.join(', ')}` : `did you mean \`${close}\`?`;
+    const what = sentence.kind === 'rule' ? 'the rule decides nothing until there is' : 'check the name';
+    return { message: `there is no interface ${name} now: ${what}`, hint };
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
 // Words into a sentence: which of the constructs of the policy language a line is.
+import { readExpectation } from './expect.ts';
 import { readGroup } from './groups.ts';
 import { ACTIONS, LATER, LOG_LEVELS, OPENERS, VERDICTS } from './keywords.ts';
 import type { Sentence, Traffic } from './model.ts';
@@ -89,6 +90,8 @@ function readSentence(reader: Reader): Sentence | undefined {
       return readLogging(reader);
     case 'group':
       return readGroup(reader);
+    case 'expect':
+      return readExpectation(reader);
     case undefined: {
       const expected = `a sentence that begins with ${OPENERS.map((o) => `\`${o}\``).join(', ')}`;
       if (isKeyword(word, ...LATER)) {

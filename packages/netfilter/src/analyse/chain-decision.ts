@@ -56,7 +56,10 @@ export function chainDecision(run: ChainRun, name: string, ends: Ends): Decision
   // The kernel has no loops; a file may.
   if (chain === undefined || run.open.includes(name)) return always(space, LEAF.unknown);
   if (run.writing.has(name)) return rulesDecision(run, chain, ends);
+  const kept = [ends.accept, ends.fall];
+  for (const each of kept) hold(each);
   const alone = aloneDecision(run, chain);
+  for (const each of kept) release(each);
   const returned = thenDecide(alone, ends.fall, LEAF.fall);
   return thenDecide(returned, ends.accept, ACCEPTED);
 }
