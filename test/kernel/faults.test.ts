@@ -374,6 +374,7 @@ test('P39, P40, P46: --dry-run of every verb writes nothing, whatever the state'
       'logging off',
     ],
     ...['enable', 'disable', 'reload', 'reset', 'reset --yes', 'confirm', 'status', 'status verbose'],
+    ...['history', 'undo', 'undo 1', 'diff 1', 'show generation 1'],
     ...['status numbered', 'show builtin', 'show raw', 'show added', 'show listening', 'version', 'help', ''],
   ];
   const ruleset = (): Promise<string> => network.server.output('nft', ['-s', 'list', 'ruleset']);

@@ -22,6 +22,7 @@ export * from './read/iptables-save.ts';
 export * from './read/merge-iptables-nft.ts';
 export * from './read/nft-json.ts';
 export * from './read/recognise.ts';
+export { canonicalLines } from './render/canonical.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';

@@ -28,14 +28,20 @@ export type Armed =
   | { readonly kind: 'armed'; readonly pending: Pending }
   | { readonly kind: 'failed'; readonly message: string };
 
+/** A name that no other change has. */
+export function newChange(): string {
+  return randomBytes(8).toString('hex');
+}
+
 /**
  * After this the machine goes back by itself `seconds` from now, whatever becomes of this process. A change
- * that waits already keeps what it goes back to and gets the new timer.
+ * that waits already keeps what it goes back to and gets the new timer. `change`: its name.
  */
-export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Armed> {
+export async function arm(paths: Paths, plan: Plan, seconds: number, change: string): Promise<Armed> {
   const before = readPending(paths);
   const pending: Pending = {
-    token: randomBytes(8).toString('hex'),
+    token: newChange(),
+    change,
     boot: bootId(),
     deadline: secondsSinceBoot() + seconds,
     connections: plan.connections.filter(({ loopback }) => !loopback).map(connectionKey),
@@ -55,7 +61,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
       // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
       policy: applied ?? plan.oldText,
       applied,
-      script: wayBackScript(paths, ownNetwork(), emergencyRules(sshPorts())),
+      script: wayBackScript(paths, pending.change, ownNetwork(), emergencyRules(sshPorts())),
     });
   }
   const failed = await startClock(paths, pending.token, seconds);

@@ -8,6 +8,7 @@
 import { renderReplacement } from '@moat/netfilter';
 import { adminConnections, connectionKey } from '../kernel/admin-connections.ts';
 import { type StagedFile, stageFile, writeFileAtomic } from '../kernel/atomic-write.ts';
+import { stageGeneration } from '../kernel/generations.ts';
 import { readLinks } from '../kernel/links.ts';
 import { type HeldLock, withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
@@ -24,8 +25,11 @@ import {
   stageAppliedPolicy,
   stageBootRules,
 } from '../kernel/state.ts';
-import { arm } from './arm.ts';
+import { arm, newChange } from './arm.ts';
+import { basisOf } from './basis.ts';
 import { enableBoot } from './boot.ts';
+import { generationOf } from './generation.ts';
+import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { settlePending } from './settle.ts';
@@ -88,6 +92,7 @@ async function carryOut(
   }
   const before = readPending(paths);
   const waits = plan.narrowing.length > 0 && request.confirmSeconds > 0;
+  const change = before?.change ?? (waits ? newChange() : undefined);
   let policy: StagedFile | undefined;
   // What moat itself remembers of the change.
   const records: StagedFile[] = [];
@@ -102,8 +107,10 @@ async function carryOut(
     // What waits for a confirmation is not for the next boot.
     if (before === undefined && !waits) records.push(stageBootRules(paths, renderReplacement(table)));
     records.push(stageAppliedPolicy(paths, text));
+    const generation = generationOf(paths, plan, request, change);
+    if (generation !== undefined) records.push(stageGeneration(paths, generation));
     if (waits) {
-      const armed = await arm(paths, plan, request.confirmSeconds);
+      const armed = await arm(paths, plan, request.confirmSeconds, change!);
       if (armed.kind === 'failed') return abandon(armed.message);
       pending = armed.pending;
     }
@@ -119,6 +126,12 @@ async function carryOut(
     }
     return abandon(failed.message);
   };
+  // Others load rules without asking for our lock.
+  const found = basisOf(readPolicyText(paths), await listTable());
+  if (found !== plan.basis) {
+    undone({ message: '', restored: true });
+    return { kind: 'stale', basis: plan.basis, found };
+  }
   // Killed from here on, nobody knows for certain which sentences the rules come from: better none than wrong ones.
   forgetAppliedPolicy(paths);
   const loaded = await loadRules(paths, plan, lock);

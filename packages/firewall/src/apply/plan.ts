@@ -14,6 +14,7 @@ import { narrows } from '../policy/narrow.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
 import { adviceFor } from './advice.ts';
+import { basisOf } from './basis.ts';
 import { containerLinks } from './container-links.ts';
 import { listTable } from './listed.ts';
 import { findLockouts } from './lockout.ts';
@@ -41,9 +42,15 @@ export interface ChangeRequest {
   readonly confirmSeconds: number;
   readonly allowLockout: boolean;
   readonly dryRun: boolean;
+  /** The state (`basisOf`) that the change is meant for; another one is refused. undefined: whatever is there. */
+  readonly basis?: string | undefined;
+  /** The generation that it brings back. */
+  readonly restores?: number;
 }
 
 export interface Plan {
+  /** The state that it was made from (`basisOf`). */
+  readonly basis: string;
   /** The policy file as it was; undefined: there was none. */
   readonly oldText: string | undefined;
   /** The policy as it will be. */
@@ -69,6 +76,8 @@ export interface Plan {
 export type PlanFailure =
   | { readonly kind: 'policy'; readonly problems: readonly Problem[]; readonly source: Source }
   | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
+  /** The policy file or the loaded rules are not those that the change was planned on. */
+  | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -100,10 +109,14 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const { file } = after;
 
   const current = await listTable();
+  const basis = basisOf(oldText, current);
+  if (request.basis !== undefined && request.basis !== basis) {
+    return { kind: 'stale', basis: request.basis, found: basis };
+  }
   const enabled = current !== undefined || readBootRules(paths) !== undefined;
   if (!enabled && !request.activate) {
     return {
-      ...{ oldText, file, warnings, notes: [], activates: false, table: undefined, current },
+      ...{ basis, oldText, file, warnings, notes: [], activates: false, table: undefined, current },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -140,7 +153,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
   return {
-    ...{ oldText, file, warnings, notes },
+    ...{ basis, oldText, file, warnings, notes },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };

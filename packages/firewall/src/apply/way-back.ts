@@ -1,4 +1,5 @@
 // The way back: a shell script that undoes a change unless it is confirmed, without Node and without moat.
+import { keptFile } from '../kernel/generations.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
 
@@ -8,7 +9,7 @@ import { appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts
  * holds it for too long is ended, since it must neither keep the owner out nor go on afterwards. Rules that do not
  * load give way to the `emergency` ones.
  */
-export function wayBackScript(paths: Paths, network: string, emergency: string): string {
+export function wayBackScript(paths: Paths, change: string, network: string, emergency: string): string {
   return `#!/bin/sh
 # Puts back the firewall rules and the policy that were in force before a change that nobody confirmed.
 # Written by moat; needs sh, nft, flock and coreutils, and nothing of moat.
@@ -73,7 +74,7 @@ go_back() {
     load_rules
   fi
   # From here on there is nothing to confirm any more, whatever becomes of the files.
-  rm -f "$pending/token" "$applied"
+  rm -f "$pending/token" "$applied" ${quote(keptFile(paths, change))}
   # What the admin wrote is not thrown away with the rules.
   kept=
   if [ -f "$policy" ] && ! cmp -s "$policy" "$pending/policy"; then

@@ -12,7 +12,7 @@ import { say } from './say.ts';
 /** Runs a change with the options of the command line. */
 export function change(
   context: Context,
-  what: Pick<ChangeRequest, 'edit' | 'activate'>,
+  what: Pick<ChangeRequest, 'edit' | 'activate' | 'restores'>,
 ): Promise<ChangeResult> {
   const { options, paths, command, services } = context;
   return makeChange(paths, {
@@ -22,6 +22,7 @@ export function change(
     confirmSeconds: options.confirm,
     allowLockout: options.allowLockout,
     dryRun: options.dryRun,
+    basis: options.ifState,
   });
 }
 

@@ -11,6 +11,8 @@ export interface Options {
   readonly confirm: number;
   readonly root: string;
   readonly allowLockout: boolean;
+  /** The state that a change is meant for (`basis` of a dry run). */
+  readonly ifState: string | undefined;
 }
 
 export interface Context {

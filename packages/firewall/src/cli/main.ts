@@ -5,6 +5,7 @@ import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
+import { diffVerb, historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
@@ -13,6 +14,7 @@ import { settingsVerb } from './settings.ts';
 import { REPORTS, showVerb } from './show.ts';
 import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
+import { undoVerb } from './undo.ts';
 import { badChoice, badOption, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
@@ -40,6 +42,7 @@ function program(printed: string[]): Command {
     )
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
+    .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
     .helpCommand('help [verb]', 'print this, or what a verb is for')
@@ -72,6 +75,9 @@ function program(printed: string[]): Command {
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
   bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
+  bare('history', 'what was applied, when, by whom and why', historyVerb);
+  verb('undo', 'bring back the state before, or the generation with a number', undoVerb);
+  verb('diff', 'what two generations say differently: diff 3 5', diffVerb);
   verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
     const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
@@ -80,7 +86,8 @@ function program(printed: string[]): Command {
   verb('show', `a report: ${REPORTS.join(', ')}`, async (context, words) => {
     const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
     if (report === undefined) return say(context, badChoice(words, REPORTS));
-    return words.length > 2 ? say(context, tooMuch(words, 2)) : showVerb(context, report);
+    const most = report === 'generation' ? 3 : 2;
+    return words.length > most ? say(context, tooMuch(words, most)) : showVerb(context, report, words);
   });
   moat
     .command('version')
@@ -135,6 +142,7 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     confirm: given['confirm'],
     root: given['root'],
     allowLockout: has('allowLockout'),
+    ifState: given['ifState'],
     version: has('version'),
   };
 }

@@ -1,4 +1,4 @@
-// moat show builtin|raw|added|listening
+// moat show builtin|raw|added|listening|generation
 import { formatAddress } from '@moat/netfilter';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
@@ -12,14 +12,17 @@ import { answeringText, reachOf } from '../report/reach.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
+import { showGeneration } from './history.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { type Answer, say } from './say.ts';
 
-export const REPORTS = ['builtin', 'raw', 'added', 'listening'] as const;
+export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'generation'] as const;
 export type Report = (typeof REPORTS)[number];
 
-export async function showVerb(context: Context, report: Report): Promise<void> {
+export async function showVerb(context: Context, report: Report, words: readonly string[]): Promise<void> {
   switch (report) {
+    case 'generation':
+      return say(context, showGeneration(context, words));
     case 'builtin':
       return say(context, showBuiltin());
     case 'raw':

@@ -5,6 +5,7 @@
 //   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/backups/         policies that `reset` put aside
+//   /var/lib/moat/generations/     every state that was applied (generations.ts)
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ import type { Paths } from './paths.ts';
 export interface Pending {
   /** Names the timer that may undo it; an older timer finds another token and does nothing. */
   readonly token: string;
+  /** Names the change: the same for all that join it, whatever timer runs. */
+  readonly change: string;
   /** The boot in which it was made, by `bootId`: its timer and its rules end with that. */
   readonly boot: string;
   /** Seconds since the machine started: no clock that somebody sets. */
