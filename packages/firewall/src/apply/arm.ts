@@ -47,7 +47,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
     connections: plan.connections.filter(({ loopback }) => !loopback).map(connectionKey),
   };
   if (before === undefined) {
-    const rules = await restoration(plan.current);
+    const rules = await restoration(plan.current, 'later');
     const checked = await nftCheck(rules, { paths });
     if (checked.kind !== 'ok') {
       return {

@@ -5,7 +5,6 @@
 //
 // Whatever step fails or is killed, the rules are the old or the new ones and the file is the old or the new.
 // All that needs room on the disk is written before the rules are touched; what comes after are renames.
-import { renderReplacement } from '@moat/netfilter';
 import { adminConnections, connectionKey } from '../kernel/admin-connections.ts';
 import { type StagedFile, stageFile, writeFileAtomic } from '../kernel/atomic-write.ts';
 import { stageGeneration } from '../kernel/generations.ts';
@@ -32,6 +31,7 @@ import { generationOf } from './generation.ts';
 import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
+import { storedRules } from './run-time.ts';
 import { settlePending } from './settle.ts';
 
 /** How a change ended. In every case but `done` the old state is in force, or `failed` says what is not. */
@@ -105,7 +105,7 @@ async function carryOut(
   try {
     if (plan.oldText !== text) policy = stageFile(paths.policy, text);
     // What waits for a confirmation is not for the next boot.
-    if (before === undefined && !waits) records.push(stageBootRules(paths, renderReplacement(table)));
+    if (before === undefined && !waits) records.push(stageBootRules(paths, storedRules(table)));
     records.push(stageAppliedPolicy(paths, text));
     const generation = generationOf(paths, plan, request, change);
     if (generation !== undefined) records.push(stageGeneration(paths, generation));

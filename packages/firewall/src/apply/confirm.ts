@@ -44,7 +44,7 @@ async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
   if (refused !== undefined) return refused;
   // What is in force, and not a record of it: a command that was killed may not have come to write one.
   const table = await listTable();
-  if (table !== undefined) stageBootRules(paths, await restoration(table)).commit();
+  if (table !== undefined) stageBootRules(paths, await restoration(table, 'later')).commit();
   keepGenerations(paths, pending.change);
   // First of all the clock: it must not strike while systemd takes its time.
   await disarm(paths);

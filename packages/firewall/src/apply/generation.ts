@@ -1,5 +1,5 @@
 // The generation that a change makes, and what became of those before it.
-import { formatAddress, renderReplacement } from '@moat/netfilter';
+import { formatAddress } from '@moat/netfilter';
 import {
   type Generation,
   type Generations,
@@ -11,6 +11,7 @@ import { readAppliedPolicy, readPending } from '../kernel/state.ts';
 import { whoRuns } from '../kernel/who.ts';
 import { policyDifference } from '../policy/difference.ts';
 import type { ChangeRequest, Plan } from './plan.ts';
+import { storedRules } from './run-time.ts';
 
 /** What became of a generation: whether its change was confirmed, waits for that, or went back by itself. */
 export type Fate = 'final' | 'confirmed' | 'waits' | 'went back';
@@ -35,7 +36,7 @@ export function generationOf(
     summary: policyDifference(applied ?? '', plan.file.text, request.services),
     narrowing: plan.narrowing,
     policy: plan.file.text,
-    rules: renderReplacement(plan.table),
+    rules: storedRules(plan.table),
   };
 }
 

@@ -3,6 +3,7 @@ import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
 import type { ContainerLinks } from '../compile/container-links.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
+import { readBanLines } from '../kernel/ban-file.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
@@ -18,6 +19,7 @@ import { basisOf } from './basis.ts';
 import { containerLinks } from './container-links.ts';
 import { listTable } from './listed.ts';
 import { findLockouts } from './lockout.ts';
+import { withRunTime } from './run-time.ts';
 
 /** Something to tell although the change is made. */
 export interface Remark {
@@ -121,7 +123,8 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
     };
   }
   const links = await containerLinks(await readDocker());
-  const table = compileTable(file.policy, links);
+  const now = Math.floor(Date.now() / 1000);
+  const table = withRunTime(compileTable(file.policy, links), current, readBanLines(paths), now);
   const change = renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(

@@ -2,6 +2,7 @@
 import { keptFile } from '../kernel/generations.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
+import { TIME_LEFT } from './time-left.ts';
 
 /**
  * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh boot` undoes
@@ -37,9 +38,19 @@ end_holders() {
   done
 }
 
+${TIME_LEFT}
+
+# In one transaction, with the bans that are in force by now and what has time left.
+old_rules() {
+  cat "$pending/rules.nft"
+  time_left "$pending/rules.nft"
+  grep -q 'set banned_v4 ' "$pending/rules.nft" || return
+  for set in banned_v4 banned_v6; do nft list set inet moat "$set" 2>/dev/null; done
+}
+
 load_rules() {
   try=1
-  until nft -f "$pending/rules.nft"; do
+  until { [ -s "$pending/rules.nft" ] && old_rules | nft -f -; } || nft -f "$pending/rules.nft"; do
     say "loading $pending/rules.nft failed (try $try)"
     if [ "$try" -ge 5 ] && echo "$emergency" | nft -f -; then
       say 'the emergency rules are in force: ssh from anywhere, all else closed'

@@ -1,5 +1,6 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
@@ -75,6 +76,13 @@ function program(printed: string[]): Command {
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
   bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
+  verb(
+    'ban',
+    'keep an address or a network out: ban 192.0.2.9 for 1h because guessing; `ban -` reads a list',
+    banVerb,
+  );
+  verb('unban', 'let it in again', unbanVerb);
+  bare('bans', 'who is banned, and for how long', bansVerb);
   bare('history', 'what was applied, when, by whom and why', historyVerb);
   verb('undo', 'bring back the state before, or the generation with a number', undoVerb);
   verb('diff', 'what two generations say differently: diff 3 5', diffVerb);

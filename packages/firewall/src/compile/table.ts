@@ -1,5 +1,7 @@
 // Policy → the table `inet moat`.
 //
+//   client ─▶ banned ─▶ (conntrack) ─▶ prerouting …
+//
 //   client ─▶ prerouting ──to an address of this host──▶ incoming ─┬─▶ (Docker's DNAT) ─▶ forward ─▶ container
 //                 │                                                └─▶ input ─▶ process
 //                 └──to elsewhere──▶ forward ─┬─ from a container ─▶ outgoing
@@ -23,6 +25,7 @@ import {
 } from '@moat/netfilter';
 import type { Policy, Traffic } from '../policy/model.ts';
 import { type Atom, atomsOf } from './atom.ts';
+import { banChain, banSets } from './ban.ts';
 import { blocksOf } from './block.ts';
 import { builtinChain, builtinJump } from './builtin.ts';
 import { bridgedRules, type ContainerLinks, containerRule, otherBridgeRules } from './container-links.ts';
@@ -94,6 +97,7 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
   const filtersOutgoing = defaults.outgoing !== 'allow' || outgoing.length > 0 || logsAllowed(logging);
 
   const chains: Chain[] = [
+    banChain(),
     base('prerouting', 'prerouting', BEFORE_DNAT, 'accept', [
       stateRule(logging),
       rule('loopback', equal(meta('iif'), symbol('lo')), then(ACCEPT)),
@@ -161,7 +165,7 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
   ];
   return {
     ...TABLE,
-    sets: [...groupSets(policy), ...limited.flatMap(limitSets)],
+    sets: [...banSets(), ...groupSets(policy), ...limited.flatMap(limitSets)],
     chains,
   };
 }

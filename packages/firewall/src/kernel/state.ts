@@ -59,6 +59,11 @@ export function bootFile(paths: Paths): string {
   return at(paths, 'boot.nft');
 }
 
+/** What loads the rules at boot where there is no systemd. */
+export function bootScriptFile(paths: Paths): string {
+  return at(paths, 'boot.sh');
+}
+
 export function appliedPolicyFile(paths: Paths): string {
   return at(paths, 'applied-policy');
 }

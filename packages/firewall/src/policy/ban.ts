@@ -1,0 +1,105 @@
+// The words of a ban: `192.0.2.0/24 for 1h because 'too many guesses'`.
+import { formatPrefix, type Prefix, parsePrefix } from '@moat/netfilter';
+import type { Problem } from './problem.ts';
+import { complain, peek, type Reader, takeKeyword } from './reader.ts';
+import { EXPECTED_DURATION, EXPECTED_MOMENT, parseDuration, parseMoment } from './time.ts';
+import type { Word } from './words.ts';
+
+export interface BanWords {
+  readonly prefix: Prefix;
+  /** Seconds since 1970; undefined: for ever. */
+  readonly until: number | undefined;
+  readonly because: string | undefined;
+}
+
+export type BanWordsResult =
+  | { readonly ok: true; readonly words: BanWords }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+const EXPECTED =
+  'an address or a network, then `for TIME`, `until MOMENT` and `because TEXT`, or none of them';
+
+/** Reads a ban from words; `now` (seconds since 1970) is what `for` counts from. `line`: where the words stand. */
+export function parseBan(words: readonly Word[], line: number, now: number): BanWordsResult {
+  const reader: Reader = {
+    ...{ words, line, problems: [], warnings: [], groupWords: [], at: 0, now },
+    services: { byName: new Map(), byPort: new Map() },
+  };
+  const prefix = readNetwork(reader);
+  let until: number | undefined;
+  let because: string | undefined;
+  if (prefix !== undefined) until = readEnd(reader);
+  if (reader.problems.length === 0 && takeKeyword(reader, 'because', 'comment') !== undefined) {
+    because = reader.words
+      .slice(reader.at)
+      .map(({ text }) => text)
+      .join(' ');
+    if (because === '')
+      complain(reader, 'missing', undefined, { message: 'the reason is missing', expected: 'a text' });
+    reader.at = reader.words.length;
+  }
+  const rest = peek(reader);
+  if (reader.problems.length === 0 && rest !== undefined)
+    complain(reader, 'word', rest, { message: 'unknown word', expected: EXPECTED });
+  if (prefix === undefined || reader.problems.length > 0) return { ok: false, problems: reader.problems };
+  return { ok: true, words: { prefix, until, because } };
+}
+
+/** An address or a network. */
+export function readNetwork(reader: Reader): Prefix | undefined {
+  const word = peek(reader);
+  if (word === undefined)
+    return complain(reader, 'address', undefined, { message: 'an address is missing', expected: EXPECTED });
+  reader.at++;
+  const parsed = parsePrefix(word.text);
+  if (!('prefix' in parsed)) {
+    const message = parsed.problem === 'length' ? 'bad length of a network' : 'not an address';
+    return complain(reader, 'address', word, { message, expected: EXPECTED });
+  }
+  if (parsed.hostBits) {
+    return complain(reader, 'address', word, {
+      message: 'the address has bits beyond the length of its network',
+      expected: 'the network itself, or the address alone',
+      hint: `write ${formatPrefix(parsed.prefix)}, or ${word.text.split('/')[0]}`,
+    });
+  }
+  return parsed.prefix;
+}
+
+/**
+ * `for 2h` or `until 2026-12-31T18:00`, if they stand here: the moment in seconds since 1970. `for` counts from
+ * `reader.now`; without that, as in a file, only `until` has a meaning.
+ */
+export function readEnd(reader: Reader): number | undefined {
+  const keyword = takeKeyword(reader, 'for', 'until');
+  if (keyword === undefined) return undefined;
+  const at = reader.words[reader.at - 1];
+  const word = peek(reader);
+  const expected = keyword === 'for' ? EXPECTED_DURATION : EXPECTED_MOMENT;
+  if (word === undefined)
+    return complain(reader, 'missing', undefined, {
+      message: `something is missing after \`${keyword}\``,
+      expected,
+    });
+  reader.at++;
+  if (keyword === 'for') {
+    const seconds = parseDuration(word.text);
+    if (seconds === undefined)
+      return complain(reader, 'time', word, { message: 'bad length of time', expected });
+    if (reader.now !== undefined) return reader.now + seconds;
+    return complain(reader, 'for', at, {
+      message: '`for` counts from the moment of a command, and a file has none',
+      expected: '`until` with a date and time',
+      hint: 'or give the sentence as a command: moat writes the moment into the file',
+    });
+  }
+  const moment = parseMoment(word.text);
+  if (moment === undefined) return complain(reader, 'time', word, { message: 'bad date or time', expected });
+  if (reader.now !== undefined && moment <= reader.now) {
+    return complain(reader, 'time', word, {
+      message: 'this is over already',
+      expected: 'a moment in the future',
+    });
+  }
+  return moment;
+}
