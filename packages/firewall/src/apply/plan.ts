@@ -1,6 +1,7 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
 import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
 import type { ContainerLinks } from '../compile/container-links.ts';
+import { gateEnd } from '../compile/gate.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
 import { readBanLines } from '../kernel/ban-file.ts';
@@ -10,15 +11,17 @@ import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
+import { liveAt } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { narrows } from '../policy/narrow.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
-import { adviceFor } from './advice.ts';
+import { adviceFor, connectionText } from './advice.ts';
 import { basisOf } from './basis.ts';
 import { containerLinks } from './container-links.ts';
 import { listTable } from './listed.ts';
-import { findLockouts } from './lockout.ts';
+import { compiledInto } from './live.ts';
+import { findLockouts, isLetIn } from './lockout.ts';
 import { withRunTime } from './run-time.ts';
 
 /** Something to tell although the change is made. */
@@ -124,15 +127,14 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   }
   const links = await containerLinks(await readDocker());
   const now = Math.floor(Date.now() / 1000);
-  const table = withRunTime(compileTable(file.policy, links), current, readBanLines(paths), now);
+  const policy = liveAt(file.policy, now);
+  const table = withRunTime(compileTable(policy, links), current, readBanLines(paths), now);
   const change = renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
-    file.policy,
+    policy,
     applied?.ok ? applied.file.policy : undefined,
-    current,
-    change,
-    links,
+    ...([current, change, links, now] as const),
   );
   // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
@@ -143,7 +145,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
       const first = parse(text);
       const then = first.ok ? (request.edit?.(first.file) ?? { ok: true as const, text }) : undefined;
       const result = then?.ok ? parse(then.text) : undefined;
-      return result?.ok ? compileTable(result.file.policy, links) : undefined;
+      return result?.ok ? compileTable(liveAt(result.file.policy, now), links) : undefined;
     };
     const advised = lockouts.map((connection) => ({
       connection,
@@ -151,7 +153,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
     }));
     return { kind: 'lockout', lockouts: advised };
   }
-  const notes = current === undefined ? dockerNotes() : [];
+  const notes = [...(current === undefined ? dockerNotes() : []), ...endingNotes(table, connections)];
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
@@ -160,6 +162,16 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
+}
+
+/** Who is let in for a time only should know it before the time is over. */
+function endingNotes(table: Table, connections: readonly AdminConnection[]): string[] {
+  if (!table.sets.some(({ name }) => gateEnd(name) !== undefined)) return [];
+  const sets = table.sets.map((set) => (gateEnd(set.name) === undefined ? set : { ...set, elements: [] }));
+  const shut = { ...table, sets };
+  const ending = connections.filter((each) => !each.loopback && isLetIn(table, each) && !isLetIn(shut, each));
+  const texts = new Set(ending.map(connectionText));
+  return [...texts].map((text) => `what lets ${text} in ends by itself: say it without an end to keep it`);
 }
 
 type Parser = (text: string) => PolicyFileResult;
@@ -184,13 +196,17 @@ function narrowed(
   current: Table | undefined,
   change: string | undefined,
   links: ContainerLinks,
+  now: number,
 ): readonly string[] {
   if (current === undefined) return ['moat was not active'];
   if (applied === undefined) return ['it is not known which policy the loaded rules come from'];
-  if (change !== undefined && tableDifferences(compileTable(applied, links), current).length > 0) {
+  if (
+    change !== undefined &&
+    tableDifferences(compileTable(compiledInto(applied, current), links), current).length > 0
+  ) {
     return ['the loaded rules are not those of the policy that was applied last'];
   }
-  return narrows(applied, policy);
+  return narrows(liveAt(applied, now), policy);
 }
 
 /** Nothing of moat depends on it, but whoever set it to close ports should know what it costs. */

@@ -1,11 +1,12 @@
-// What a table holds besides its rules: bans, and the gates of sentences that end. And texts that keep it.
+// What a table holds besides its rules, bans and open gates; and texts of it for later.
 import { type NamedSet, parsePrefix, renderReplacement, type Table, type Value } from '@moat/netfilter';
 import { BAN_SETS } from '../compile/ban.ts';
+import { gateEnd } from '../compile/gate.ts';
 import type { BanLine } from '../kernel/ban-file.ts';
 
 /**
- * A compiled table with the bans in it: those that are in force, with the time that the kernel gives them, or, where the
- * loaded table (`current`) has no such sets, those of the file.
+ * A compiled table with the bans in it and with the time that its gates have left: as the loaded table (`current`) has
+ * them, since the kernel counts truly whatever becomes of the clock; else as the file of bans and the clock say.
  *
  * @param now seconds since 1970
  */
@@ -15,21 +16,33 @@ export function withRunTime(
   bans: readonly BanLine[],
   now: number,
 ): Table {
-  return { ...table, sets: table.sets.map((set) => (isBanSet(set) ? filled(set, current, bans, now) : set)) };
+  const sets = table.sets.map((set) => {
+    const until = gateEnd(set.name);
+    if (until === undefined && !isBanSet(set)) return set;
+    const loaded = current?.sets.find(({ name }) => name === set.name);
+    if (loaded !== undefined) return withElements(set, loaded.elements, loaded.expires ?? []);
+    if (until !== undefined)
+      return withElements(
+        set,
+        set.elements,
+        set.elements.map(() => until - now),
+      );
+    const lines = bans.filter((line) => line.set === set.name && secondsLeft(line, now) !== 0);
+    return withElements(
+      set,
+      lines.map(({ element }) => elementValue(element)),
+      lines.map((line) => secondsLeft(line, now)),
+    );
+  });
+  return { ...table, sets };
 }
 
-function filled(set: NamedSet, current: Table | undefined, bans: readonly BanLine[], now: number): NamedSet {
-  const loaded = current?.sets.find(({ name }) => name === set.name);
-  if (loaded !== undefined) {
-    return { ...set, elements: loaded.elements, ...(loaded.expires ? { expires: loaded.expires } : {}) };
-  }
-  const lines = bans.filter((line) => line.set === set.name && secondsLeft(line, now) !== 0);
-  if (lines.length === 0) return set;
-  return {
-    ...set,
-    elements: lines.map(({ element }) => elementValue(element)),
-    expires: lines.map((line) => secondsLeft(line, now)),
-  };
+function withElements(
+  set: NamedSet,
+  elements: readonly Value[],
+  expires: readonly (number | undefined)[],
+): NamedSet {
+  return { ...set, elements, expires };
 }
 
 /** undefined: for ever; 0: over. */
@@ -51,16 +64,21 @@ function elementValue(text: string): Value {
   return { kind: 'range', first: address(first.prefix), last: address(last.prefix) };
 }
 
-export function isBanSet({ name }: NamedSet): boolean {
+function isBanSet({ name }: NamedSet): boolean {
   return name === BAN_SETS.ipv4 || name === BAN_SETS.ipv6;
 }
 
 /**
- * The rules as text that is kept for later: without what packets and programs put into sets, whose times would be
- * wrong by then. Bans have a file of their own.
+ * The rules as text that is kept for later: without what packets and programs put into sets, whose times would be wrong
+ * by then. Bans have a file of their own; the gates that are open stand below the rules as lines for `time_left`.
  */
 export function storedRules(table: Table): string {
-  return renderReplacement({ ...table, sets: table.sets.map(emptied) });
+  const gates = table.sets.flatMap(({ name, expires }) => {
+    const until = gateEnd(name);
+    const left = expires?.[0];
+    return until === undefined || left === undefined ? [] : [`#+ ${name} ipv4,ipv6 ${until} ${left}\n`];
+  });
+  return `${renderReplacement({ ...table, sets: table.sets.map(emptied) })}${gates.join('')}`;
 }
 
 export function emptied(set: NamedSet): NamedSet {

@@ -121,6 +121,7 @@ Examples:
   moat allow 22                                  the port that a client dials; sshd or container alike
   moat enable                                    closes everything else; goes back unless confirmed
   moat allow from 203.0.113.7 to any port 3306 proto tcp comment 'the blog'
+  moat allow 9090 for 2h                         ends by itself, as does: until 2026-12-31T18:00
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect

@@ -5,6 +5,7 @@ import { readListeners } from '../kernel/listeners.ts';
 import { nftHasTable, nftListTable, nftListText } from '../kernel/nft.ts';
 import { readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
+import { hasEnded } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
@@ -105,7 +106,8 @@ function showAdded(policy: Policy): Answer {
 
 async function showListening(policy: Policy): Promise<Answer> {
   const { listeners, complete } = await readListeners();
-  const reaches = reachOf(policy, listeners);
+  const now = Math.floor(Date.now() / 1000);
+  const reaches = reachOf(policy, listeners, (rule) => !hasEnded(rule, now));
   const rows = reaches.map(({ listener, sources, rules }) => [
     `${listener.port}/${listener.protocol}`,
     formatAddress(listener.address),

@@ -29,6 +29,7 @@ import { banChain, banSets } from './ban.ts';
 import { blocksOf } from './block.ts';
 import { builtinChain, builtinJump } from './builtin.ts';
 import { bridgedRules, type ContainerLinks, containerRule, otherBridgeRules } from './container-links.ts';
+import { gateSets } from './gate.ts';
 import { groupSets } from './group.ts';
 import { ruleIds } from './identity.ts';
 import { limitChain, limitSets } from './limit.ts';
@@ -86,7 +87,10 @@ const WAS_REDIRECTED: Statement = {
   right: symbol('dnat'),
 };
 
-/** The whole table for a policy on a machine with these container links. Pure: same input, same table. */
+/**
+ * The whole table for a policy on a machine with these container links. Pure: same input, same table. Sentences that have
+ * ended must be left out of the policy (`liveAt`).
+ */
 export function compileTable(policy: Policy, links: ContainerLinks): Table {
   const ids = ruleIds(policy.rules);
   const limited = policy.rules.flatMap((sentence, i) => (sentence.action === 'limit' ? [ids[i]!] : []));
@@ -165,7 +169,7 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
   ];
   return {
     ...TABLE,
-    sets: [...banSets(), ...groupSets(policy), ...limited.flatMap(limitSets)],
+    sets: [...banSets(), ...gateSets(policy), ...groupSets(policy), ...limited.flatMap(limitSets)],
     chains,
   };
 }

@@ -1,8 +1,8 @@
 // The words of a ban: `192.0.2.0/24 for 1h because 'too many guesses'`.
 import { formatPrefix, type Prefix, parsePrefix } from '@moat/netfilter';
+import { readEnd } from './end.ts';
 import type { Problem } from './problem.ts';
 import { complain, peek, type Reader, takeKeyword } from './reader.ts';
-import { EXPECTED_DURATION, EXPECTED_MOMENT, parseDuration, parseMoment } from './time.ts';
 import type { Word } from './words.ts';
 
 export interface BanWords {
@@ -64,42 +64,4 @@ export function readNetwork(reader: Reader): Prefix | undefined {
     });
   }
   return parsed.prefix;
-}
-
-/**
- * `for 2h` or `until 2026-12-31T18:00`, if they stand here: the moment in seconds since 1970. `for` counts from
- * `reader.now`; without that, as in a file, only `until` has a meaning.
- */
-export function readEnd(reader: Reader): number | undefined {
-  const keyword = takeKeyword(reader, 'for', 'until');
-  if (keyword === undefined) return undefined;
-  const at = reader.words[reader.at - 1];
-  const word = peek(reader);
-  const expected = keyword === 'for' ? EXPECTED_DURATION : EXPECTED_MOMENT;
-  if (word === undefined)
-    return complain(reader, 'missing', undefined, {
-      message: `something is missing after \`${keyword}\``,
-      expected,
-    });
-  reader.at++;
-  if (keyword === 'for') {
-    const seconds = parseDuration(word.text);
-    if (seconds === undefined)
-      return complain(reader, 'time', word, { message: 'bad length of time', expected });
-    if (reader.now !== undefined) return reader.now + seconds;
-    return complain(reader, 'for', at, {
-      message: '`for` counts from the moment of a command, and a file has none',
-      expected: '`until` with a date and time',
-      hint: 'or give the sentence as a command: moat writes the moment into the file',
-    });
-  }
-  const moment = parseMoment(word.text);
-  if (moment === undefined) return complain(reader, 'time', word, { message: 'bad date or time', expected });
-  if (reader.now !== undefined && moment <= reader.now) {
-    return complain(reader, 'time', word, {
-      message: 'this is over already',
-      expected: 'a moment in the future',
-    });
-  }
-  return moment;
 }

@@ -1,6 +1,7 @@
 // A sentence as text, in the shortest form that ufw's grammar has for it.
 import { formatPrefix, type IntervalSet } from '@moat/netfilter';
 import type { Endpoint, RuleSentence, Sentence } from './model.ts';
+import { formatMoment } from './time.ts';
 import { quoted } from './words.ts';
 
 /** `80,443,8080:8090` */
@@ -28,7 +29,7 @@ function side(keyword: 'from' | 'to', endpoint: Endpoint): string[] {
   return endpoint.ports === undefined ? words : [...words, 'port', formatPorts(endpoint.ports)];
 }
 
-/** What the rule is about, without action and comment: `80/tcp`, `in on eth0 to any port 53`. */
+/** What the rule is about, without action, end and comment: `80/tcp`, `in on eth0 to any port 53`. */
 export function formatMatch(rule: RuleSentence): string {
   const { direction, protocol, from, to } = rule;
   const anywhere = from.address.kind === 'any' && to.address.kind === 'any' && rule.interface === undefined;
@@ -53,7 +54,8 @@ export function formatMatch(rule: RuleSentence): string {
 export function formatSentence(sentence: Sentence): string {
   switch (sentence.kind) {
     case 'rule': {
-      const text = `${sentence.action} ${formatMatch(sentence)}`;
+      const until = sentence.until === undefined ? '' : ` until ${formatMoment(sentence.until)}`;
+      const text = `${sentence.action} ${formatMatch(sentence)}${until}`;
       return sentence.comment === undefined ? text : `${text} comment ${quoted(sentence.comment)}`;
     }
     case 'default':

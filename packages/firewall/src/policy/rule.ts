@@ -135,6 +135,7 @@ export function readRule(reader: Reader, action: Action): RuleSentence | undefin
     protocol: traffic.protocol,
     from: { address: clauses.addresses.from ?? ANY, ports: traffic.from },
     to: { address: clauses.addresses.to ?? ANY, ports: traffic.to },
+    ...(clauses.until === undefined ? {} : { until: clauses.until }),
     comment: clauses.comment,
   };
 }
