@@ -27,6 +27,7 @@ import {
 import { arm, newChange } from './arm.ts';
 import { basisOf } from './basis.ts';
 import { enableBoot } from './boot.ts';
+import { cutFlows, forgetCut } from './cut.ts';
 import { generationOf } from './generation.ts';
 import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
@@ -147,6 +148,10 @@ async function carryOut(
     return undone(await putBack(paths, plan, lock, why));
   }
   const notes: string[] = [];
+  if (plan.change !== undefined) {
+    if (plan.narrowing.length === 0) await forgetCut(paths, plan.current, lock);
+    else if (!request.keepFlows) notes.push(...(await cutFlows(paths, table, lock)));
+  }
   try {
     for (const file of records) file.commit();
   } catch (error) {

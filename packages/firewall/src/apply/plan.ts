@@ -19,6 +19,7 @@ import type { Services } from '../policy/services.ts';
 import { adviceFor, connectionText } from './advice.ts';
 import { basisOf } from './basis.ts';
 import { containerLinks } from './container-links.ts';
+import { flowsRefusedBy, flowsText } from './cut.ts';
 import { listTable } from './listed.ts';
 import { compiledInto } from './live.ts';
 import { findLockouts, isLetIn } from './lockout.ts';
@@ -47,6 +48,8 @@ export interface ChangeRequest {
   readonly confirmSeconds: number;
   readonly allowLockout: boolean;
   readonly dryRun: boolean;
+  /** Lets flows go on that the new rules would not let begin. */
+  readonly keepFlows: boolean;
   /** The state (`basisOf`) that the change is meant for; another one is refused. undefined: whatever is there. */
   readonly basis?: string | undefined;
   /** The generation that it brings back. */
@@ -110,7 +113,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   if (!after.ok) {
     return { kind: 'policy', problems: after.problems, source: { name: paths.policy, text: edited.text } };
   }
-  const warnings = edited.warnings;
+  const warnings = [...edited.warnings];
   const { file } = after;
 
   const current = await listTable();
@@ -152,6 +155,11 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
       advice: adviceFor(connection, before.file, rulesAfter),
     }));
     return { kind: 'lockout', lockouts: advised };
+  }
+  if (request.dryRun && narrowing.length > 0 && change !== undefined && !request.keepFlows) {
+    const flows = (await flowsRefusedBy(table)) ?? [];
+    const message = `this would end what runs: ${flowsText(flows)}`;
+    if (flows.length > 0) warnings.push({ message, hint: 'to let it go on: --keep-flows' });
   }
   const notes = [...(current === undefined ? dockerNotes() : []), ...endingNotes(table, connections)];
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {

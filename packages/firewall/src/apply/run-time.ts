@@ -5,7 +5,7 @@ import { gateEnd } from '../compile/gate.ts';
 import type { BanLine } from '../kernel/ban-file.ts';
 
 /**
- * A compiled table with the bans in it and with the time that its gates have left: as the loaded table (`current`) has
+ * A compiled table with bans and ended flows in it, and with the time that its gates have left: as the loaded table (`current`) has
  * them, since the kernel counts truly whatever becomes of the clock; else as the file of bans and the clock say.
  *
  * @param now seconds since 1970
@@ -18,7 +18,7 @@ export function withRunTime(
 ): Table {
   const sets = table.sets.map((set) => {
     const until = gateEnd(set.name);
-    if (until === undefined && !isBanSet(set)) return set;
+    if (!set.timeouts) return set;
     const loaded = current?.sets.find(({ name }) => name === set.name);
     if (loaded !== undefined) return withElements(set, loaded.elements, loaded.expires ?? []);
     if (until !== undefined)
@@ -27,6 +27,7 @@ export function withRunTime(
         set.elements,
         set.elements.map(() => until - now),
       );
+    if (!isBanSet(set)) return set;
     const lines = bans.filter((line) => line.set === set.name && secondsLeft(line, now) !== 0);
     return withElements(
       set,

@@ -22,6 +22,7 @@ export function change(
     confirmSeconds: options.confirm,
     allowLockout: options.allowLockout,
     dryRun: options.dryRun,
+    keepFlows: options.keepFlows,
     basis: options.ifState,
   });
 }

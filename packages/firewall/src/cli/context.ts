@@ -11,6 +11,7 @@ export interface Options {
   readonly confirm: number;
   readonly root: string;
   readonly allowLockout: boolean;
+  readonly keepFlows: boolean;
   /** The state that a change is meant for (`basis` of a dry run). */
   readonly ifState: string | undefined;
 }

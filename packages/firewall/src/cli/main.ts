@@ -43,6 +43,7 @@ function program(printed: string[]): Command {
     )
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
+    .option('--keep-flows', 'let flows go on that the new rules would not let begin')
     .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
@@ -151,6 +152,7 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     confirm: given['confirm'],
     root: given['root'],
     allowLockout: has('allowLockout'),
+    keepFlows: has('keepFlows'),
     ifState: given['ifState'],
     version: has('version'),
   };

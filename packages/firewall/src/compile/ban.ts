@@ -10,6 +10,7 @@ import {
   prefixInterval,
   type Rule,
 } from '@moat/netfilter';
+import { cutRules } from './cut.ts';
 import { firstWins } from './line.ts';
 
 /** Nothing that comes from there reaches the host or its containers. */
@@ -62,7 +63,7 @@ export function banChain(): Chain {
   return {
     name: 'banned',
     base: { type: 'filter', hook: 'prerouting', priority: FIRST, policy: 'accept' },
-    rules: [from('ipv4'), from('ipv6')],
+    rules: [from('ipv4'), from('ipv6'), ...cutRules()],
   };
 }
 

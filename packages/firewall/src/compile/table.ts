@@ -29,6 +29,7 @@ import { banChain, banSets } from './ban.ts';
 import { blocksOf } from './block.ts';
 import { builtinChain, builtinJump } from './builtin.ts';
 import { bridgedRules, type ContainerLinks, containerRule, otherBridgeRules } from './container-links.ts';
+import { cutSets } from './cut.ts';
 import { gateSets } from './gate.ts';
 import { groupSets } from './group.ts';
 import { ruleIds } from './identity.ts';
@@ -169,7 +170,13 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
   ];
   return {
     ...TABLE,
-    sets: [...banSets(), ...gateSets(policy), ...groupSets(policy), ...limited.flatMap(limitSets)],
+    sets: [
+      ...banSets(),
+      ...cutSets(),
+      ...gateSets(policy),
+      ...groupSets(policy),
+      ...limited.flatMap(limitSets),
+    ],
     chains,
   };
 }
