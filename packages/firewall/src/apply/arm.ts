@@ -14,6 +14,7 @@ import {
   readPending,
   renewPending,
   secondsSinceBoot,
+  secondsUntil,
   wayBackFile,
   wayBackLog,
 } from '../kernel/state.ts';
@@ -72,6 +73,17 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
   // From here on the clock that ran before finds a token that is not its own.
   if (before !== undefined) renewPending(paths, pending);
   return { kind: 'armed', pending };
+}
+
+/** Gives a change that waits so many more seconds; the clock that ran finds another token. Hold the lock. */
+export async function extend(paths: Paths, pending: Pending, seconds: number): Promise<Armed> {
+  const token = newChange();
+  const left = secondsUntil(pending.deadline) + seconds;
+  const failed = await startClock(paths, token, left);
+  if (failed !== undefined) return { kind: 'failed', message: `no new clock could be set: ${failed}` };
+  const extended = { ...pending, token, deadline: secondsSinceBoot() + left };
+  renewPending(paths, extended);
+  return { kind: 'armed', pending: extended };
 }
 
 /** The change does not wait any more: takes its timer back, which otherwise finds nothing to do. */

@@ -148,14 +148,14 @@ async function carryOut(
     return undone(await putBack(paths, plan, lock, why));
   }
   const notes: string[] = [];
-  if (plan.change !== undefined) {
-    if (plan.narrowing.length === 0) await forgetCut(paths, plan.current, lock);
-    else if (!request.keepFlows) notes.push(...(await cutFlows(paths, table, lock)));
-  }
   try {
     for (const file of records) file.commit();
   } catch (error) {
     notes.push(`${(error as Error).message}: the change is in force, but not all of it for the next boot`);
+  }
+  if (plan.change !== undefined) {
+    if (plan.narrowing.length === 0) await forgetCut(paths, plan.current, lock);
+    else if (!request.keepFlows) notes.push(...(await cutFlows(paths, table, lock)));
   }
   if (pending !== undefined) {
     if (waits) await countConnections(paths, pending);

@@ -12,6 +12,8 @@ export interface Options {
   readonly root: string;
   readonly allowLockout: boolean;
   readonly keepFlows: boolean;
+  /** With `confirm`: wait for so much longer instead. */
+  readonly extend: string | undefined;
   /** The state that a change is meant for (`basis` of a dry run). */
   readonly ifState: string | undefined;
 }

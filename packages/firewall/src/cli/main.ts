@@ -1,5 +1,6 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { abortVerb, extendVerb } from './abort.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
@@ -8,6 +9,7 @@ import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
 import { diffVerb, historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
+import { calmVerb, panicVerb } from './panic.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
@@ -44,6 +46,7 @@ function program(printed: string[]): Command {
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
     .option('--keep-flows', 'let flows go on that the new rules would not let begin')
+    .option('--extend <time>', 'with confirm: let the change wait for longer, such as 5m')
     .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
@@ -76,7 +79,12 @@ function program(printed: string[]): Command {
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
-  bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
+  bare('confirm', 'keep a change that waits; from a new connection', (context) =>
+    context.options.extend === undefined ? confirmVerb(context) : extendVerb(context, context.options.extend),
+  );
+  bare('abort', 'do not wait: go back to what was before the change that waits', abortVerb);
+  bare('panic', 'let nothing pass but who administers this machine now', panicVerb);
+  bare('calm', 'end the panic: what was before it', calmVerb);
   verb(
     'ban',
     'keep an address or a network out: ban 192.0.2.9 for 1h because guessing; `ban -` reads a list',
@@ -153,6 +161,7 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     root: given['root'],
     allowLockout: has('allowLockout'),
     keepFlows: has('keepFlows'),
+    extend: given['extend'],
     ifState: given['ifState'],
     version: has('version'),
   };

@@ -195,6 +195,11 @@ export function backUpPolicy(paths: Paths, text: string, now: Date): string {
   return join(folder, name);
 }
 
+/** What `backUpPolicy` kept under this name; undefined: nothing. */
+export function readBackup(paths: Paths, name: string): string | undefined {
+  return name.includes('/') ? undefined : readIfThere(at(paths, 'backups', name));
+}
+
 export function makeFolders(paths: Paths): void {
   for (const folder of [paths.etc, paths.state, paths.run])
     mkdirSync(folder, { recursive: true, mode: 0o700 });
