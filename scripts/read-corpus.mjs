@@ -6,9 +6,8 @@ import { join, relative } from 'node:path';
 import { register } from 'tsx/esm/api';
 
 register();
-const { freeReasons, readIptablesSave, readNftJson, recogniseDump, unknownParts } = await import(
-  '../packages/netfilter/src/index.ts'
-);
+const { freeReasons, ownerOfRule, readIptablesSave, readNftJson, recogniseDump, ruleWords, unknownParts } =
+  await import('../packages/netfilter/src/index.ts');
 
 const folder = process.argv[2];
 if (folder === undefined) {
@@ -21,6 +20,7 @@ const verbose = process.argv.includes('--verbose');
 const totals = new Map();
 const constructs = new Map();
 const reasons = new Map();
+const owners = new Map();
 const skipped = new Map();
 
 for (const path of filesUnder(folder)) {
@@ -42,6 +42,7 @@ for (const [kind, total] of totals) {
 }
 print('\nUNKNOWN by construct', constructs);
 print('\nfree by reason', reasons);
+print('\nowners of rules', owners);
 print('\nfiles left out', skipped);
 if ([...totals.values()].some(({ crashes }) => crashes > 0)) process.exitCode = 1;
 
@@ -63,7 +64,15 @@ function readOne(path, kind, text) {
     total.problems += reading.problems.length;
     for (const problem of reading.problems) count(constructs, `outside rules: ${constructOf(problem.text)}`);
     for (const table of reading.ruleset.tables) {
-      for (const chain of table.chains) for (const rule of chain.rules) countRule(total, path, rule);
+      for (const chain of table.chains) {
+        for (const rule of chain.rules) {
+          countRule(total, path, rule);
+          const { name, certainty } = ownerOfRule(reading.ruleset, table, chain, rule);
+          count(owners, `${name}, ${certainty}`);
+          const words = ruleWords(rule, table);
+          if (words === '' || /\[object|undefined/.test(words)) throw new Error(`no words: ${words}`);
+        }
+      }
       total.problems += table.unknown?.length ?? 0;
     }
   } catch (error) {

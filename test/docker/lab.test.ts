@@ -1,8 +1,11 @@
 // Docker in the lab, before any firewall: published ports are open to the world, and the containers' own traffic works.
+import { hostOf, readSnapshot, snapshotRuleset, unknownParts } from '@moat/netfilter';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Agent, startAgent } from '../../lab/agent.ts';
 import { type Container, type Docker, startDocker } from '../../lab/docker.ts';
+import { moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
+import { snapshotListeners } from '../../packages/firewall/src/kernel/snapshot-listeners.ts';
 
 let network: Network;
 let docker: Docker;
@@ -49,6 +52,35 @@ for (const family of ['v4', 'v6'] as const) {
     expect(await docker.fetch('neighbour', app.addresses[family], 81)).toBeUndefined();
   });
 }
+
+test('a snapshot has the engine, its containers, and its rules without an unknown part', async () => {
+  const moat = await moatOn(network.server, { docker: docker.host });
+  const { snapshot, problems } = readSnapshot(JSON.parse(await moat.ok('snapshot')));
+  await moat.destroy();
+  expect(problems).toEqual([]);
+  const container = snapshot!.containers!.find(({ names }) => names.includes('some-app-container'));
+  expect(container?.engine).toBe('docker');
+  expect(container?.ports).toContainEqual({
+    protocol: 'tcp',
+    address: '0.0.0.0',
+    port: 80,
+    containerPort: 80,
+  });
+  const bridges = snapshot!.networks!.map(({ bridge }) => bridge);
+  expect(hostOf(snapshot!).links.map(({ name }) => name)).toEqual(expect.arrayContaining(bridges));
+  const { ruleset, problems: unclear } = snapshotRuleset(snapshot!);
+  expect(unclear).toEqual([]);
+  const nat = ruleset.tables.find(({ family, name }) => family === 'ip' && name === 'nat')!;
+  const rules = nat.chains.flatMap((chain) => chain.rules);
+  expect(rules.length).toBeGreaterThan(3);
+  expect(rules.filter((rule) => unknownParts(rule).length > 0)).toEqual([]);
+  const web = snapshotListeners(snapshot!).listeners.filter(({ port }) => port === 80);
+  expect(web.map(({ what }) => what)).toContainEqual({
+    kind: 'container',
+    name: 'some-app-container',
+    containerPort: 80,
+  });
+});
 
 test('the containers come back after the daemon was restarted', async () => {
   await docker.stopDaemon();

@@ -1,9 +1,34 @@
 // What the package offers to strangers.
 
-export * from './analyse/walk.ts';
+export * from './analyse/analysis.ts';
+export * from './analyse/arrivals.ts';
+
+export * from './analyse/idle-rules.ts';
+
+export * from './analyse/owner.ts';
+
+export * from './analyse/questions.ts';
+export * from './analyse/road.ts';
+export * from './analyse/ruleset-difference.ts';
+export { type RulesetView, viewOf } from './analyse/scope.ts';
+export {
+  type PrepareOptions,
+  prepareWalk,
+  type StepVerdict,
+  type WalkFunction,
+  type WalkOptions,
+  type WalkPacket,
+  type WalkReason,
+  type WalkResult,
+  type WalkStep,
+  type WalkUnknown,
+  type WalkVerdict,
+} from './analyse/walk.ts';
+export * from './analyse/walk-hook.ts';
 export * from './model/certainty.ts';
 export * from './model/expression.ts';
 export * from './model/extension.ts';
+export * from './model/host.ts';
 export * from './model/inline-set.ts';
 export * from './model/ipset.ts';
 export * from './model/names.ts';
@@ -11,23 +36,35 @@ export * from './model/nat.ts';
 export * from './model/origin.ts';
 export * from './model/ruleset.ts';
 export * from './model/set.ts';
+export * from './model/snapshot.ts';
 export * from './model/statement.ts';
 export * from './model/value.ts';
 export * from './model/verdict.ts';
 export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
+export { protocolName } from './net/protocol.ts';
+export * from './read/dumps.ts';
 export * from './read/ipset.ts';
 export * from './read/iptables-save.ts';
 export * from './read/merge-iptables-nft.ts';
 export * from './read/nft-json.ts';
 export * from './read/recognise.ts';
+export type { ShapeProblem } from './read/shape.ts';
+export * from './read/snapshot.ts';
+export * from './read/snapshot-host.ts';
+export * from './read/snapshot-ruleset.ts';
 export { canonicalLines } from './render/canonical.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';
 export * from './render/nft-statement.ts';
 export * from './render/nft-text.ts';
+export { conditionWords } from './render/words/condition.ts';
+export { hookWords, priorityWords } from './render/words/hook.ts';
+export { ruleWords } from './render/words/rule.ts';
+export type { Surroundings } from './render/words/value.ts';
+export { verdictWords } from './render/words/verdict.ts';
 export { TooLarge } from './space/bdd.ts';
 export * from './space/box-text.ts';
 export * from './space/boxes.ts';
@@ -65,3 +102,4 @@ export {
   spaceSize,
   tidySpace,
 } from './space/packet-space.ts';
+export * from './space/split.ts';

@@ -10,11 +10,11 @@ import {
 import type { Ban } from '../compile/ban.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
 import { type BanLine, readBanLines, stageBanLines } from '../kernel/ban-file.ts';
-import { endFlows, readFlows, resetSockets } from '../kernel/flows.ts';
 import { type Link, readLinks } from '../kernel/links.ts';
 import { type HeldLock, withLock } from '../kernel/lock.ts';
 import { nftApply, nftHasTable } from '../kernel/nft.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { endFlows, readFlows, resetSockets } from '../kernel/running-flows.ts';
 import { makeFolders } from '../kernel/state.ts';
 import { connectionText } from './advice.ts';
 import { adopted, banChange, banLines, banReplacement, bansOf, loadedBans, strangers } from './ban-store.ts';

@@ -3,11 +3,11 @@ import { formatAddress, renderSeconds, type Table } from '@moat/netfilter';
 import { CUT_SETS } from '../compile/cut.ts';
 import { TABLE } from '../compile/table.ts';
 import { adminConnections } from '../kernel/admin-connections.ts';
-import { type Direction, endFlows, type Flow, readFlows, resetSockets } from '../kernel/flows.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { HeldLock } from '../kernel/lock.ts';
 import { nftApply } from '../kernel/nft.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { type Direction, endFlows, type Flow, readFlows, resetSockets } from '../kernel/running-flows.ts';
 import { refusedFlows } from './refused-flows.ts';
 
 /** No retransmission and no keepalive goes on for as long. A change that opens something ends it earlier. */

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { NO_LINKS } from '../compile/container-links.ts';
 import { compileTable } from '../compile/table.ts';
 import type { AdminConnection } from '../kernel/admin-connections.ts';
-import { parseFlows } from '../kernel/flows.ts';
 import type { Link } from '../kernel/links.ts';
+import { runningFlows } from '../kernel/running-flows.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import { parseServices } from '../policy/services.ts';
 import { refusedFlows } from './refused-flows.ts';
@@ -39,7 +39,7 @@ const FLOWS = {
   here: 'ipv4     2 tcp      6 9 ESTABLISHED src=127.0.0.1 dst=127.0.0.1 sport=1 dport=80 src=127.0.0.1 dst=127.0.0.1 sport=80 dport=1 mark=0 use=2',
 } as const;
 
-const ALL = parseFlows(Object.values(FLOWS).join('\n'));
+const ALL = runningFlows(Object.values(FLOWS).join('\n'));
 
 function refused(policy: string, admins: readonly AdminConnection[] = []): string[] {
   const parsed = parsePolicyFile(policy, parseServices(''));
@@ -63,7 +63,7 @@ test('every line is read', () => {
       destination: { address: address('192.0.2.9'), port: 40001 },
     },
   });
-  expect(parseFlows('nonsense\nipv4 2 tcp 6 src=x dst=y\n')).toEqual([]);
+  expect(runningFlows('nonsense\nipv4 2 tcp 6 src=x dst=y\n')).toEqual([]);
 });
 
 test('a flow is refused by the port that was dialled, wherever it was sent on to', () => {

@@ -1,8 +1,8 @@
 // Which flows that run now the rules would not let begin.
 import { type Address, type Packet, prefixInterval, prefixOf, type Table, walkHook } from '@moat/netfilter';
 import type { AdminConnection } from '../kernel/admin-connections.ts';
-import type { Flow } from '../kernel/flows.ts';
 import { type Link, linksWith } from '../kernel/links.ts';
+import type { Flow } from '../kernel/running-flows.ts';
 import type { SocketEnd } from '../kernel/sockets.ts';
 
 /**

@@ -16,6 +16,10 @@ export interface Options {
   readonly extend: string | undefined;
   /** The state that a change is meant for (`basis` of a dry run). */
   readonly ifState: string | undefined;
+  /** File of a snapshot to look at instead of this machine. */
+  readonly snapshot: string | undefined;
+  /** Files of bare dumps to look at instead of this machine. */
+  readonly rulesets: readonly string[];
 }
 
 export interface Context {

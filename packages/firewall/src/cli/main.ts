@@ -15,10 +15,11 @@ import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
 import { settingsVerb } from './settings.ts';
 import { REPORTS, showVerb } from './show.ts';
+import { snapshotVerb } from './snapshot.ts';
 import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
 import { undoVerb } from './undo.ts';
-import { badChoice, badOption, tooMuch, unknownVerb } from './usage.ts';
+import { badChoice, badOption, notThisMachine, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
 declare const __MOAT_VERSION__: string | undefined;
@@ -48,6 +49,15 @@ function program(printed: string[]): Command {
     .option('--keep-flows', 'let flows go on that the new rules would not let begin')
     .option('--extend <time>', 'with confirm: let the change wait for longer, such as 5m')
     .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
+    .option('--snapshot <file>', 'look at this snapshot instead of the machine; - is stdin')
+    .addOption(
+      new Option(
+        '--ruleset <file>',
+        'look at this dump (iptables-save, nft, ipset save) instead of the machine; several may be given',
+      )
+        .default([])
+        .argParser((file: string, files: readonly string[]) => [...files, file]),
+    )
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
     .helpCommand('help [verb]', 'print this, or what a verb is for')
@@ -55,13 +65,18 @@ function program(printed: string[]): Command {
     .configureOutput({ writeOut: (text) => printed.push(text), writeErr: () => {} })
     .exitOverride();
 
-  const verb = (name: string, description: string, run: Verb): void => {
+  const verb = (
+    name: string,
+    description: string,
+    run: Verb,
+    reads: (words: readonly string[]) => boolean = () => false,
+  ): void => {
     moat
       .command(name)
       .description(description)
       .argument('[words...]')
       .exitOverride()
-      .action((words: string[]) => withContext(moat, [name, ...words], run));
+      .action((words: string[]) => withContext(moat, [name, ...words], run, { reads: reads(words) }));
   };
   /** A verb after which nothing stands. */
   const bare = (name: string, description: string, run: (context: Context) => Promise<void>): void =>
@@ -100,12 +115,37 @@ function program(printed: string[]): Command {
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
     return words.length > 2 ? say(context, tooMuch(words, 2)) : statusVerb(context, form);
   });
-  verb('show', `a report: ${REPORTS.join(', ')}`, async (context, words) => {
-    const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
-    if (report === undefined) return say(context, badChoice(words, REPORTS));
-    const most = report === 'generation' ? 3 : 2;
-    return words.length > most ? say(context, tooMuch(words, most)) : showVerb(context, report, words);
-  });
+  verb(
+    'show',
+    `a report: ${REPORTS.join(', ')} [owner], which is everybody's firewall rules in words`,
+    async (context, words) => {
+      const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
+      if (report === undefined) return say(context, badChoice(words, REPORTS));
+      if (words.length > 2 && report !== 'rules' && report !== 'generation')
+        return say(context, tooMuch(words, 2));
+      return showVerb(context, report, words);
+    },
+    ([report]) => report?.toLowerCase() === 'rules',
+  );
+  moat
+    .command('snapshot')
+    .description('everything that decides on this machine, as one JSON value: moat snapshot FILE')
+    .argument('[words...]')
+    .option('--redact', 'replace names, remarks and public addresses, for a bug report')
+    .option('--conntrack', 'with the flows that the kernel knows')
+    .exitOverride()
+    .action((words: string[], given: { redact?: boolean; conntrack?: boolean }) =>
+      withContext(
+        moat,
+        ['snapshot', ...words],
+        async (context) => {
+          if (words.length > 1) return say(context, tooMuch(['snapshot', ...words], 2));
+          const { redact = false, conntrack = false } = given;
+          return snapshotVerb(context, words[0], { redact, conntrack });
+        },
+        READS,
+      ),
+    );
   moat
     .command('version')
     .description('print the version')
@@ -163,15 +203,28 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     keepFlows: has('keepFlows'),
     extend: given['extend'],
     ifState: given['ifState'],
+    snapshot: given['snapshot'],
+    rulesets: given['ruleset'],
     version: has('version'),
   };
 }
 
-async function withContext(moat: Command, words: readonly string[], run: Verb): Promise<void> {
+/** A verb that looks at what `readInput` gives, and so needs neither root nor this machine. */
+const READS = { reads: true } as const;
+
+async function withContext(
+  moat: Command,
+  words: readonly string[],
+  run: Verb,
+  { reads }: { readonly reads: boolean } = { reads: false },
+): Promise<void> {
   const { version: asksVersion, ...options } = optionsOf(moat);
   if (asksVersion) return say({ options }, version());
   const context = contextOf(options, words);
-  if (process.geteuid?.() !== 0) {
+  if (!reads && (options.snapshot !== undefined || options.rulesets.length > 0)) {
+    return say(context, notThisMachine(words, options.snapshot === undefined ? '--ruleset' : '--snapshot'));
+  }
+  if (!reads && process.geteuid?.() !== 0) {
     const message = `moat reads and changes the kernel's rules, which takes root: sudo ${context.command}`;
     return say(context, failure(ExitCode.notPermitted, 'not-root', message));
   }

@@ -1,4 +1,4 @@
-// moat show builtin|raw|added|listening|generation
+// moat show builtin|raw|added|listening|rules|generation
 import { formatAddress } from '@moat/netfilter';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
@@ -16,10 +16,12 @@ import { ExitCode } from './exit-code.ts';
 import { showGeneration } from './history.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { type Answer, say } from './say.ts';
+import { showRulesVerb } from './show-rules.ts';
 
-export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'generation'] as const;
+export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules', 'generation'] as const;
 export type Report = (typeof REPORTS)[number];
 
+/** `words`: what was typed after `moat`. */
 export async function showVerb(context: Context, report: Report, words: readonly string[]): Promise<void> {
   switch (report) {
     case 'generation':
@@ -39,6 +41,8 @@ export async function showVerb(context: Context, report: Report, words: readonly
       const read = applied === undefined ? readPolicy(context) : { ok: true as const, policy: applied };
       return say(context, read.ok ? await showListening(read.policy) : read.answer);
     }
+    case 'rules':
+      return showRulesVerb(context, words);
     default:
       throw new Error(report satisfies never);
   }

@@ -10,6 +10,9 @@ import { type Answer, failure } from './say.ts';
 /** Verbs of ufw's that a later version will have. */
 const LATER_VERBS: readonly string[] = [...LATER, 'rule'];
 
+/** Verbs that take `--snapshot` and `--ruleset`. */
+const READING_VERBS: readonly string[] = ['snapshot', 'show rules'];
+
 /** The answer to a mistake at word `at` of what was typed after `moat`; past the end: something is missing. */
 function usage(
   args: readonly string[],
@@ -43,6 +46,17 @@ export function tooMuch(args: readonly string[], at: number): Answer {
   });
 }
 
+/** `moat show rules nobody`: who has rules here is told. */
+export function badOwner(args: readonly string[], owners: readonly string[]): Answer {
+  const word = args.slice(2).join(' ');
+  const close = nearest(word.toLowerCase(), owners);
+  return usage(args, 2, {
+    message: `nobody of that name has rules here`,
+    expected: owners.length === 0 ? 'nothing: there are no rules' : `one of ${owners.join(', ')}`,
+    hint: close === undefined ? undefined : `did you mean \`moat show rules ${close}\`?`,
+  });
+}
+
 /** `moat show nonsense`, `moat show`: the word after the verb must be one of these. */
 export function badChoice(args: readonly string[], choices: readonly string[]): Answer {
   const close = nearest(args[1] ?? '', choices);
@@ -50,6 +64,15 @@ export function badChoice(args: readonly string[], choices: readonly string[]): 
     message: args[1] === undefined ? `what shall be shown is missing` : 'unknown word',
     expected: `one of ${choices.join(', ')}`,
     hint: close === undefined ? undefined : `did you mean \`moat ${args[0]} ${close}\`?`,
+  });
+}
+
+/** `moat allow 22 --snapshot FILE`: a verb that is about this machine alone. */
+export function notThisMachine(args: readonly string[], option: '--snapshot' | '--ruleset'): Answer {
+  return usage(args, 0, {
+    message: `\`moat ${args[0] ?? 'status'}\` is about this machine: it takes no ${option}`,
+    expected: `${option} only with verbs that read: ${READING_VERBS.join(', ')}`,
+    hint: undefined,
   });
 }
 

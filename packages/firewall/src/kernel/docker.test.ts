@@ -103,6 +103,32 @@ test('the default network without an option is docker0', async () => {
   expect(await readDocker({ socket })).toMatchObject({ networks: [{ bridge: 'docker0' }] });
 });
 
+test('Podman: an empty address is any, and its bridges have names of their own', async () => {
+  await canned({
+    '/version': { Version: '4.3.1' },
+    '/containers/json': [
+      {
+        ...(ANSWERS['/containers/json'] as object[])[0],
+        Ports: [{ IP: '', PrivatePort: 80, PublicPort: 8080, Type: 'tcp' }],
+      },
+    ],
+    '/networks': [{ Id: ID, Name: 'podman', Driver: 'bridge', Options: {} }],
+    '/v4.0.0/libpod/networks/json': [{ id: ID, name: 'podman', network_interface: 'podman0' }],
+  });
+  const podman = await readDocker({ socket, podman: true });
+  expect(podman).toMatchObject({
+    networks: [{ name: 'podman', bridge: 'podman0' }],
+    containers: [
+      {
+        ports: [
+          { hostAddress: parseAddress('0.0.0.0'), hostPort: 8080, containerPort: 80 },
+          { hostAddress: parseAddress('::'), hostPort: 8080, containerPort: 80 },
+        ],
+      },
+    ],
+  });
+});
+
 test('a socket behind a link is the same socket', async () => {
   await canned(ANSWERS);
   const link = join(folder, 'link.sock');

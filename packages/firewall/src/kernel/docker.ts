@@ -46,6 +46,8 @@ export interface DockerOptions {
   /** For one answer. */
   readonly timeoutMs?: number;
   readonly proc?: string;
+  /** The engine is Podman, which tells its bridges in a way of its own (Podman's libpod API). */
+  readonly podman?: boolean;
 }
 
 /** `DOCKER_HOST` where it names a unix socket (any other engine is not this host's), else the usual place. */
@@ -55,22 +57,28 @@ export function dockerSocket(host = process.env['DOCKER_HOST']): string {
 
 /** Asks the engine; undefined when there is none. Never rejects for what an engine does or says. */
 export async function readDocker(options: DockerOptions = {}): Promise<Docker | undefined> {
-  const { socket = dockerSocket(), timeoutMs = 2000, proc = '/proc' } = options;
+  const { socket = dockerSocket(), timeoutMs = 2000, proc = '/proc', podman = false } = options;
   // Most servers have no engine; a request that cannot be made costs more than this look.
   if (!existsSync(socket)) return undefined;
   try {
     const ask = (path: string) => get(socket, path, timeoutMs);
-    const [version, containers, networks] = await Promise.all([
+    const [version, containers, networks, podmanNetworks] = await Promise.all([
       ask('/version'),
       ask('/containers/json'),
       ask('/networks'),
+      podman ? ask('/v4.0.0/libpod/networks/json').catch(() => []) : [],
     ]);
+    const bridges = new Map(
+      (podmanNetworks as PodmanNetwork[]).map(({ id, network_interface }) => [id, network_interface]),
+    );
     if (!listensHere(socket, proc)) return { kind: 'elsewhere', socket };
     return {
       kind: 'engine',
       version: (version as { Version: string }).Version,
       containers: (containers as ApiContainer[]).map(container),
-      networks: (networks as ApiNetwork[]).filter(({ Driver }) => Driver === 'bridge').map(network),
+      networks: (networks as ApiNetwork[])
+        .filter(({ Driver }) => Driver === 'bridge')
+        .map((each) => network(each, bridges.get(each.Id))),
     };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -108,6 +116,11 @@ interface ApiNetwork {
   readonly Options: Readonly<Record<string, string>> | null;
 }
 
+interface PodmanNetwork {
+  readonly id: string;
+  readonly network_interface?: string;
+}
+
 function container(api: ApiContainer): Container {
   return {
     id: api.Id,
@@ -120,17 +133,21 @@ function container(api: ApiContainer): Container {
       }),
     ),
     ports: (api.Ports ?? []).flatMap(({ IP, PublicPort, PrivatePort, Type }) => {
-      const hostAddress = parseAddress(IP ?? '');
       // Without both, the image merely says that it listens there (EXPOSE).
-      if (hostAddress === undefined || PublicPort === undefined) return [];
-      return [{ protocol: Type, hostAddress, hostPort: PublicPort, containerPort: PrivatePort }];
+      if (IP === undefined || PublicPort === undefined) return [];
+      // Podman leaves the address empty where none was asked for.
+      return (IP === '' ? ['0.0.0.0', '::'] : [IP]).flatMap((text) => {
+        const hostAddress = parseAddress(text);
+        if (hostAddress === undefined) return [];
+        return [{ protocol: Type, hostAddress, hostPort: PublicPort, containerPort: PrivatePort }];
+      });
     }),
   };
 }
 
 /** The bridge driver names an interface itself unless told otherwise (libnetwork, drivers/bridge). */
-function network({ Id, Name, Options }: ApiNetwork): BridgeNetwork {
-  const told = Options?.['com.docker.network.bridge.name'];
+function network({ Id, Name, Options }: ApiNetwork, podmanBridge: string | undefined): BridgeNetwork {
+  const told = podmanBridge ?? Options?.['com.docker.network.bridge.name'];
   return { id: Id, name: Name, bridge: told || (Name === 'bridge' ? 'docker0' : `br-${Id.slice(0, 12)}`) };
 }
 

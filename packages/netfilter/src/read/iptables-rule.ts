@@ -134,7 +134,9 @@ function readOption(
     next += taken.length;
     return taken;
   };
-  const basic = BASIC_NAMES.get(name);
+  // `--proto` of `-m policy` is its own; elsewhere it is `-p`.
+  const taken = draft.instances.some(({ extension }) => extension.options[name] !== undefined);
+  const basic = taken ? undefined : BASIC_NAMES.get(name);
   if (basic !== undefined) {
     const count = basic === '-f' ? 0 : basic === '-c' ? 2 : 1;
     const values = take(count);

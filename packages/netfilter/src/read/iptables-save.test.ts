@@ -228,6 +228,23 @@ describe('what nft has no words for', () => {
     });
   });
 
+  test('--proto behind -m policy is a word of policy, and the protocol of the packet before it', () => {
+    expect(statements('-m policy --dir in --pol ipsec --proto esp -j ACCEPT')).toEqual([
+      {
+        kind: 'free',
+        reason: 'ipsec',
+        extension: 'policy',
+        options: [
+          { name: '--dir', negated: false, values: ['in'] },
+          { name: '--pol', negated: false, values: ['ipsec'] },
+          { name: '--proto', negated: false, values: ['esp'] },
+        ],
+      },
+      { kind: 'verdict', verdict: { kind: 'accept' } },
+    ]);
+    expect(renderRule(rules('-A INPUT --proto esp -j ACCEPT')[0]!)).toBe('meta l4proto esp accept');
+  });
+
   test('recent --set always holds', () => {
     expect(statements('-m recent --set --name seen')[0]).toMatchObject({
       kind: 'effect',

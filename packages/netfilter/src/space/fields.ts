@@ -38,7 +38,7 @@ export interface FieldSlice {
 export interface Layout {
   readonly family: IpFamily;
   readonly order: VariableOrder;
-  /** In the order of their variables. */
+  /** In the order of their variables. `addField` puts more at the end. */
   readonly fields: readonly Field[];
   readonly slices: readonly FieldSlice[];
   /** How many variables there are. */
@@ -97,7 +97,7 @@ export function packetLayout(options: LayoutOptions): Layout {
   let first = 0;
   for (const spec of specs) {
     if (fields.some(({ name }) => name === spec.name)) throw new Error(`two fields named ${spec.name}`);
-    const bits = spec.kind === 'number' ? spec.bits : Math.max(1, 32 - Math.clz32(spec.words.length - 1));
+    const bits = bitsOfSpec(spec);
     fields.push({ ...spec, bits, first });
     first += bits;
   }
@@ -109,13 +109,44 @@ export function packetLayout(options: LayoutOptions): Layout {
   return { family, order, fields, slices, levels: first };
 }
 
+/** Puts one more field at the end, where it moves no other: whoever finds late that rules look at it. */
+export function addField(layout: Layout, spec: FieldSpec): Field {
+  if (hasField(layout, spec.name)) throw new Error(`two fields named ${spec.name}`);
+  const field = { ...spec, bits: bitsOfSpec(spec), first: layout.levels };
+  const grown = layout as unknown as { fields: Field[]; levels: number };
+  grown.fields.push(field);
+  namesOf(layout).set(field.name, field);
+  grown.levels += field.bits;
+  return field;
+}
+
+/** Whether there is a field, or a part of one, of this name. */
+export function hasField(layout: Layout, name: string): boolean {
+  return namesOf(layout).has(name);
+}
+
+function bitsOfSpec(spec: FieldSpec): number {
+  return spec.kind === 'number' ? spec.bits : Math.max(1, 32 - Math.clz32(spec.words.length - 1));
+}
+
 /** The field or part of a field of this name; a name that there is not is a bug of the caller and throws. */
 export function fieldOf(layout: Layout, name: string): Field | FieldSlice {
-  const field =
-    layout.fields.find((each) => each.name === name) ?? layout.slices.find((each) => each.name === name);
+  const field = namesOf(layout).get(name);
   if (field === undefined)
     throw new Error(`no field ${name} among ${layout.fields.map((each) => each.name).join(', ')}`);
   return field;
+}
+
+/** Fields by name: there may be thousands, one for each thing that nobody can know. */
+const NAMES = new WeakMap<Layout, Map<string, Field | FieldSlice>>();
+
+function namesOf(layout: Layout): Map<string, Field | FieldSlice> {
+  let names = NAMES.get(layout);
+  if (names === undefined) {
+    names = new Map([...layout.slices, ...layout.fields].map((field) => [field.name, field]));
+    NAMES.set(layout, names);
+  }
+  return names;
 }
 
 /** The levels of the field's bits, the most significant first. */

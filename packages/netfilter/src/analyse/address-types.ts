@@ -1,0 +1,68 @@
+// Types of addresses (fib, addrtype) as sets of packets, from the routes of the host.
+import type { Host, HostRoute } from '../model/host.ts';
+import type { IpFamily } from '../net/address.ts';
+import { type Interval, type IntervalSet, intervalSet, subtractIntervals } from '../net/interval.ts';
+import { prefixInterval } from '../net/prefix.ts';
+import { packetsWhere } from '../space/packet-set.ts';
+import type { PacketSet } from '../space/packet-space.ts';
+import type { Analysis } from './analysis.ts';
+
+/** rt_tables: where addresses of this host stand. */
+const LOCAL_TABLE = 255;
+
+/**
+ * The packets whose destination (`daddrtype`) or source (`saddrtype`) is of a type that is asked for. undefined: the
+ * field is another one, or the host's routes are not known.
+ */
+export function addressTypePackets(
+  { space, family, host }: Analysis,
+  field: string,
+  isAsked: (type: string) => boolean,
+): PacketSet | undefined {
+  if ((field !== 'daddrtype' && field !== 'saddrtype') || host === undefined) return undefined;
+  const types = addressTypes(host, family);
+  if (types === undefined) return undefined;
+  const asked = Object.entries(types).flatMap(([type, addresses]) => (isAsked(type) ? addresses : []));
+  return packetsWhere(space, { [field === 'daddrtype' ? 'dst' : 'src']: intervalSet(asked) });
+}
+
+export type AddressTypes = Readonly<Record<string, IntervalSet<bigint>>>;
+
+/**
+ * Addresses by type, a partition of all. fib_frontend.c inet_addr_type looks into the local table alone and takes all
+ * else as unicast; net/ipv6/netfilter/nft_fib_ipv6.c makes a whole lookup. undefined: the routes could not be read.
+ */
+export function addressTypes(host: Host, family: IpFamily): AddressTypes | undefined {
+  if (host.missing.includes('routes')) return undefined;
+  const own = host.routes.filter((route) => route.family === family);
+  const all: Interval<bigint>[] = [{ first: 0n, last: family === 'ipv4' ? 0xffff_ffffn : (1n << 128n) - 1n }];
+  const fixed: [string, Interval<bigint>][] =
+    family === 'ipv4'
+      ? [
+          ['broadcast', { first: 0n, last: 0xff_ffffn }],
+          ['broadcast', { first: 0xffff_ffffn, last: 0xffff_ffffn }],
+          ['multicast', { first: 0xe000_0000n, last: 0xefff_ffffn }],
+        ]
+      : [['multicast', { first: 0xffn << 120n, last: (1n << 128n) - 1n }]];
+  const types: Record<string, IntervalSet<bigint>> = {};
+  let left: IntervalSet<bigint> = all;
+  const take = (type: string, interval: IntervalSet<bigint>): void => {
+    const taken = subtractIntervals(left, subtractIntervals(left, interval));
+    types[type] = intervalSet([...(types[type] ?? []), ...taken]);
+    left = subtractIntervals(left, interval);
+  };
+  for (const [type, interval] of fixed) take(type, [interval]);
+  for (const route of longestFirst(own.filter(({ table }) => table === LOCAL_TABLE)))
+    take(route.type === 'unicast' ? 'unicast' : route.type, [prefixInterval(route.prefix)]);
+  if (family === 'ipv6') {
+    for (const route of longestFirst(own.filter(({ table }) => table !== LOCAL_TABLE)))
+      take(route.type, [prefixInterval(route.prefix)]);
+    take('unreachable', all);
+  } else take('unicast', all);
+  return types;
+}
+
+/** The order in which a lookup finds them. */
+export function longestFirst(routes: readonly HostRoute[]): HostRoute[] {
+  return [...routes].sort((a, b) => b.prefix.length - a.prefix.length || a.metric - b.metric);
+}

@@ -1,0 +1,184 @@
+// Who can reach what on this host from outside: for each address, protocol and port dialled the sources that get there,
+// and where they get.
+import type { Host } from '../model/host.ts';
+import type { Nat } from '../model/nat.ts';
+import type { Rule, Ruleset } from '../model/ruleset.ts';
+import type { IpFamily } from '../net/address.ts';
+import { type IntervalSet, subtractIntervals } from '../net/interval.ts';
+import { always, decide, decisionLeaves, LEAF, packetsDecided } from '../space/decision.ts';
+import { NO_INTERFACE, type WordField } from '../space/fields.ts';
+import { forEvery, forSome } from '../space/packet-fields.ts';
+import { intersectPackets, type PacketMatch, packetsWhere, unionPackets } from '../space/packet-set.ts';
+import { type Decision, hold, type PacketSet, type PacketSpace } from '../space/packet-space.ts';
+import { splitByField } from '../space/split.ts';
+import { addressTypes } from './address-types.ts';
+import { type Analysis, beginAnalysis, spaceFor } from './analysis.ts';
+import { routedForward } from './forward-routes.ts';
+import { hookDecision, startDecision } from './road.ts';
+import { viewOf } from './scope.ts';
+
+/** A rule that sends packets elsewhere than they were addressed. */
+export interface Mapping {
+  readonly rule: Rule;
+  readonly nat: Nat;
+}
+
+/** Where packets from outside end, before anything is asked about them. */
+export interface Arrivals {
+  readonly analysis: Analysis;
+  readonly ruleset: Ruleset;
+  /** LEAF.accept: a process of this host; MAPPED + n: by `mappings[n]`; others as in LEAF. */
+  readonly decision: Decision;
+  /** First packets of flows that come from outside to this host. */
+  readonly asked: PacketSet;
+  readonly mappings: readonly Mapping[];
+}
+
+/** The leaf of the first mapping. */
+export const MAPPED = 16;
+
+export interface ArrivalsInput {
+  readonly family: IpFamily;
+  readonly ruleset: Ruleset;
+  readonly host?: Host | undefined;
+  /** Whether what comes in by this interface comes from outside; default: all but loopback and links of containers. */
+  readonly isOutside?: (interfaceName: string) => boolean;
+}
+
+/** How interfaces of container engines and virtual machines are named when nobody says otherwise. */
+const INSIDE =
+  /^(?:lo|docker\d+|docker_gwbridge|br-[0-9a-f]{12}|veth.*|podman\d+|cni-?\w*|cali\w*|flannel\S*|virbr\d+|vnet\d+|lxcbr\d+|lxdbr\d+|incusbr\d+|tap\d+)$/;
+
+export function isOutsideByName(name: string): boolean {
+  return !INSIDE.test(name);
+}
+
+/** The options of the space in which `arrivals` work. */
+export function arrivalsSpace({ family, ruleset, host }: ArrivalsInput) {
+  return {
+    ...spaceFor({ family, rulesets: [ruleset], host }),
+    leaves: MAPPED + destinationRules(ruleset).length,
+  };
+}
+
+function destinationRules(ruleset: Ruleset): Mapping[] {
+  return ruleset.tables.flatMap((table) =>
+    table.chains.flatMap((chain) =>
+      chain.rules.flatMap((rule) =>
+        rule.statements.flatMap((statement) => (statement.kind === 'nat' ? [{ rule, nat: statement }] : [])),
+      ),
+    ),
+  );
+}
+
+/** Runs the ruleset for packets that come in by any interface for an address of this host. */
+export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
+  const { family, ruleset, host, isOutside = isOutsideByName } = input;
+  const analysis = beginAnalysis(space, { family, rulesets: [ruleset], host });
+  const mappings = destinationRules(ruleset);
+  const leaves = new Map(mappings.map(({ nat }, n) => [nat, MAPPED + n]));
+  const view = viewOf(analysis, ruleset, { mappedLeaf: (_, nat) => leaves.get(nat) });
+  const accepted = always(space, LEAF.accept);
+  const here = hold(hookDecision(view, 'input', accepted, false));
+  const beyond = hookDecision(view, 'forward', hookDecision(view, 'postrouting', accepted, false), false);
+  const elsewhere = hold(routedForward(analysis, beyond, here));
+  const prerouted = hookDecision(view, 'prerouting', { plain: here, mapped: { elsewhere, here } }, false);
+  const decision = hold(startDecision(view, prerouted));
+  const { words } = space.layout.fields.find(({ name }) => name === 'iif') as WordField;
+  const outside = words.filter((word) => word !== NO_INTERFACE && isOutside(word));
+  // Nobody outside can dial a loopback address: martian (fib_validate_source, ip6_rcv).
+  const loopback = family === 'ipv4' ? { first: 0x7f00_0000n, last: 0x7fff_ffffn } : { first: 1n, last: 1n };
+  const types = host === undefined ? undefined : addressTypes(host, family);
+  const dst = types === undefined ? undefined : subtractIntervals(types['local'] ?? [], [loopback]);
+  const first = packetsWhere(space, {
+    state: 'new',
+    iif: outside,
+    ...(dst === undefined ? {} : { dst }),
+  });
+  // A TCP connection begins with SYN alone.
+  const begins = unionPackets(space, [
+    packetsWhere(space, { proto: 'tcp', tcpflags: 2 }),
+    packetsWhere(space, {
+      proto: [
+        { first: 0, last: 5 },
+        { first: 7, last: 255 },
+      ],
+    }),
+  ]);
+  const typed = dst === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
+  const asked = intersectPackets(intersectPackets(first, begins), typed ?? first);
+  return { analysis, ruleset, decision, asked: hold(asked), mappings };
+}
+
+/** Without routes the question itself says that the packet is for this host. */
+function packetsLocal(space: PacketSpace): PacketSet | undefined {
+  return space.layout.fields.some(({ name }) => name === 'daddrtype')
+    ? packetsWhere(space, { daddrtype: 'local' })
+    : undefined;
+}
+
+/** From where something can be reached: `certain` however the unknown turns out, `possible` if it turns out so. */
+export interface Sources {
+  readonly possible: PacketSet;
+  readonly certain: PacketSet;
+}
+
+/** The sources (`iif` and `src`) from which packets like these reach `leaf`. */
+export function sourcesOf(from: Arrivals, where: PacketMatch, leaf: number): Sources {
+  const { analysis, decision, asked } = from;
+  const { space } = analysis;
+  const these = intersectPackets(asked, packetsWhere(space, where));
+  const free = freeFields(analysis);
+  const others = otherFields(space, ['iif', 'src'], free);
+  // What could not be understood may be an accept.
+  const may = packetsDecided(decision, ...(leaf === LEAF.accept ? [leaf, LEAF.unknown] : [leaf]));
+  const must = packetsDecided(decision, leaf);
+  return {
+    possible: forSome(intersectPackets(these, may), [...others, ...free]),
+    certain: forSome(intersectPackets(these, forEvery(must, free)), others),
+  };
+}
+
+/** Ports of one protocol that are open to the same sources. */
+export interface PortClass {
+  readonly ports: IntervalSet<bigint>;
+  readonly sources: Sources;
+}
+
+/** All ports of a protocol at which anybody reaches `leaf`, those with equal sources together. */
+export function portClasses(
+  from: Arrivals,
+  proto: number,
+  leaf: number,
+  where: PacketMatch = {},
+): PortClass[] {
+  const { analysis, decision, asked } = from;
+  const { space } = analysis;
+  const free = freeFields(analysis);
+  const these = intersectPackets(asked, packetsWhere(space, { ...where, proto }));
+  const may = packetsDecided(decision, ...(leaf === LEAF.accept ? [leaf, LEAF.unknown] : [leaf]));
+  const others = otherFields(space, ['iif', 'src', 'dport'], free);
+  const open = forSome(intersectPackets(these, may), [...others, ...free]);
+  const certain = forSome(intersectPackets(these, forEvery(packetsDecided(decision, leaf), free)), others);
+  return portsWithSources(space, open, certain);
+}
+
+function portsWithSources(space: PacketSpace, open: PacketSet, certain: PacketSet): PortClass[] {
+  const both = decide(certain, always(space, 2), decide(open, always(space, 1), always(space, 0)));
+  return splitByField(both, 'dport').flatMap(({ values, rest }) => {
+    const leaves = decisionLeaves(rest);
+    if (leaves.length === 1 && leaves[0] === 0) return [];
+    return [
+      { ports: values, sources: { possible: packetsDecided(rest, 1, 2), certain: packetsDecided(rest, 2) } },
+    ];
+  });
+}
+
+function freeFields({ free }: Analysis): string[] {
+  return [...free.keys()];
+}
+
+function otherFields({ layout }: PacketSpace, wanted: readonly string[], free: readonly string[]): string[] {
+  const known = new Set([...wanted, ...free]);
+  return layout.fields.map(({ name }) => name).filter((name) => !known.has(name));
+}

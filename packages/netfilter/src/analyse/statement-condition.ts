@@ -1,0 +1,56 @@
+// Statements that let some packets on and end the rule for the others, as conditions.
+import type { Statement } from '../model/statement.ts';
+import { unionPackets } from '../space/packet-set.ts';
+import { ALWAYS, both, type Condition, conditionSet, inSet } from './condition.ts';
+import { ipsetCondition } from './ipset-condition.ts';
+import { matchCondition, unknownCondition } from './match-condition.ts';
+import type { Scope } from './scope.ts';
+
+/** undefined: the statement does something else. */
+export function statementCondition(scope: Scope, statement: Statement, part: string): Condition | undefined {
+  switch (statement.kind) {
+    case 'match':
+      return matchCondition(scope, statement, part);
+    case 'or': {
+      const { space } = scope.view.analysis;
+      const branches = statement.branches.map((branch, b) =>
+        conditionSet(
+          space,
+          branch.reduce(
+            (all: Condition, inner, i) =>
+              both(
+                all,
+                statementCondition(scope, inner, `${part} ${b} ${i}`) ??
+                  unknownCondition(scope, `${part} ${b} ${i}`, 'not understood'),
+              ),
+            ALWAYS,
+          ),
+        ),
+      );
+      return inSet(unionPackets(space, branches));
+    }
+    case 'limit':
+      return unknownCondition(scope, part, 'rate');
+    case 'quota':
+      return unknownCondition(scope, part, 'traffic');
+    case 'ct count':
+      return unknownCondition(scope, part, 'connections');
+    case 'free':
+      return unknownCondition(scope, part, statement.reason);
+    case 'ipset':
+      return ipsetCondition(scope, statement, part);
+    case 'dynset':
+      // A set that is full refuses new elements; a limit or count of the element may end the rule.
+      return statement.statements.some(
+        ({ kind }) => kind === 'limit' || kind === 'ct count' || kind === 'quota',
+      )
+        ? unknownCondition(scope, part, 'rate')
+        : undefined;
+    case 'object':
+      return statement.type === 'limit' || statement.type === 'quota'
+        ? unknownCondition(scope, part, statement.type === 'limit' ? 'rate' : 'traffic')
+        : undefined;
+    default:
+      return undefined;
+  }
+}
