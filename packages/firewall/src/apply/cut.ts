@@ -91,7 +91,7 @@ export function flowsText(flows: readonly Flow[]): string {
     const text = `${formatAddress(source.address)} → ${formatAddress(destination.address)} ${port}`;
     counts.set(text, (counts.get(text) ?? 0) + 1);
   }
-  const texts = [...counts].map(([text, count]) => (count === 1 ? text : `${text} (${count} flows)`));
+  const texts = [...counts].map(([text, count]) => (count === 1 ? text : `${text} (${count} flows)`)).sort();
   const more = texts.length - MOST_NAMED;
   return texts.slice(0, MOST_NAMED).join(', ') + (more > 0 ? `, and ${more} more` : '');
 }
