@@ -46,7 +46,7 @@ export function parseBan(words: readonly Word[], line: number, now: number): Ban
 }
 
 /** An address or a network. */
-export function readNetwork(reader: Reader): Prefix | undefined {
+function readNetwork(reader: Reader): Prefix | undefined {
   const word = peek(reader);
   if (word === undefined)
     return complain(reader, 'address', undefined, { message: 'an address is missing', expected: EXPECTED });
