@@ -72,7 +72,7 @@ function sets(space: PacketSpace, bits: BitVector): PacketSet[] {
 }
 
 /** Which side of the packet it rewrites. */
-export function sideOf({ place }: Scope, { type }: Nat): 'source' | 'destination' {
+function sideOf({ place }: Scope, { type }: Nat): 'source' | 'destination' {
   if (type === 'dnat' || type === 'redirect') return 'destination';
   if (type === 'snat' || type === 'masquerade') return 'source';
   return place.hook === 'prerouting' || place.hook === 'output' ? 'destination' : 'source';
