@@ -258,3 +258,15 @@ test('a translation of Podman’s is a container, past a firewall that opens not
   expect((await outside.dial(network.server.addresses.v4, 22, { timeoutMs: 400 })).result).toBe('timeout');
   await third.stop();
 });
+
+test('status tells what is open past moat, and nothing when nothing is', async () => {
+  await moat.ok('allow', '22');
+  await moat.ok('enable', '--confirm', '0');
+  expect(await moat.ok('status')).not.toMatch(/Open past moat/);
+  expect((await outside.dial(network.server.addresses.v4, 3306, { timeoutMs: 400 })).result).toBe('timeout');
+  await network.server.output('nft', ['flush', 'chain', 'inet', 'moat', 'prerouting']);
+  expect((await outside.dial(network.server.addresses.v4, 3306, { timeoutMs: 400 })).result).toBe('open');
+  const status = await moat.ok('status');
+  expect(status.slice(status.indexOf('Open past moat'))).toMatch(/^anywhere\s+3306\/tcp\s+mysqld/m);
+  await moat.ok('disable');
+});

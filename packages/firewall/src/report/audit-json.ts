@@ -20,10 +20,10 @@ import { type RulePlace, rulePlace } from './rule-place.ts';
 
 /** The answer of `moat audit --json`. */
 export function auditJson(audit: Audit): object {
-  const place = (opener: Opener): RulePlace => openerPlace(audit, opener);
+  const place = placing(audit);
   return {
-    exposures: audit.exposures.map((each) => exposureJson(each, place)),
-    direct: audit.direct.map((each) => exposureJson(each, place)),
+    exposures: audit.exposures.map((each) => exposureJson(audit, each)),
+    direct: audit.direct.map((each) => exposureJson(audit, each)),
     others: audit.others.map((each) => ({ ...passageJson(each, place), ...otherJson(each) })),
     closed: audit.closed.map(({ family, socket, reaches, why }) => ({
       family,
@@ -53,9 +53,14 @@ export function openerPlace({ ruleset }: Pick<Audit, 'ruleset'>, { owner, at, ru
   };
 }
 
-function exposureJson(exposure: Exposure, place: (opener: Opener) => RulePlace): object {
+function placing(audit: Pick<Audit, 'ruleset'>): (opener: Opener) => RulePlace {
+  return (opener) => openerPlace(audit, opener);
+}
+
+/** One row of `exposures`. */
+export function exposureJson(audit: Pick<Audit, 'ruleset'>, exposure: Exposure): object {
   const { proto, ports, reaches } = exposure;
-  const { family, ...rest } = passageJson(exposure, place);
+  const { family, ...rest } = passageJson(exposure, placing(audit));
   return { family, proto, port: portJson(ports), ...rest, reaches: reachesJson(reaches) };
 }
 

@@ -32,7 +32,7 @@ export function auditText(audit: Audit, looks: Looks = PLAIN): string {
 }
 
 /** Whether something answers there, or might. */
-function answers({ reaches }: Exposure): boolean {
+export function answers({ reaches }: Exposure): boolean {
   return reaches.kind !== 'none' || reaches.unseen === true || reaches.forwardedTo !== undefined;
 }
 
