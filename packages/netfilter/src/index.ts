@@ -2,6 +2,10 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+export * from './analyse/exposure.ts';
+export { NO_FIREWALL, type Opener } from './analyse/exposure-opener.ts';
+export { networksOf, type Places } from './analyse/exposure-sources.ts';
+export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure-target.ts';
 
 export * from './analyse/idle-rules.ts';
 

@@ -1,6 +1,7 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { abortVerb, extendVerb } from './abort.ts';
+import { auditVerb } from './audit.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
@@ -129,6 +130,12 @@ function program(printed: string[]): Command {
       return showVerb(context, report, words);
     },
     ([report]) => report?.toLowerCase() === 'rules',
+  );
+  verb(
+    'audit',
+    'what strangers can reach on this machine, what answers there and who opened it; needs no moat in use',
+    async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
+    () => true,
   );
   moat
     .command('snapshot')
