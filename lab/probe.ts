@@ -139,6 +139,7 @@ export function completePacket(packet: KernelPacket, devices: readonly ProbeDevi
     fields['ctdir'] = quoted ? 1 : 0;
     fields['osrc'] = quoted ? dst : src;
     fields['odst'] = quoted ? src : dst;
+    fields['oproto'] = quoted ? UDP : proto;
     fields['osport'] = sport;
     fields['odport'] = quoted ? sport : dport;
   }
