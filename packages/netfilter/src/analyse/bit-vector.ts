@@ -39,12 +39,12 @@ export function bitOr(a: Bit, b: Bit): Bit {
   return b === 0 ? a : unionPackets(a.space, [a, b]);
 }
 
-function bitNot(a: Bit): Bit {
+export function bitNot(a: Bit): Bit {
   if (a === 0) return 1;
   return a === 1 ? 0 : complementPackets(a);
 }
 
-function bitXor(a: Bit, b: Bit): Bit {
+export function bitXor(a: Bit, b: Bit): Bit {
   if (isConstant(a)) return a === 0 ? b : bitNot(b);
   if (isConstant(b)) return b === 0 ? a : bitNot(a);
   return bitOr(bitAnd(a, bitNot(b)), bitAnd(bitNot(a), b));
