@@ -102,12 +102,15 @@ export interface Walks {
   readonly lenient: WalkFunction;
 }
 
+/** What one order of variables may cost before it is given up: some seconds; the largest rulesets known take a tenth. */
+const MOST_EFFORT = 40_000_000;
+
 function ofFamily(input: ExposureInput, family: IpFamily, walks: Walks): FamilyExposures | undefined {
   const { ruleset, host, networks = [], containers = [] } = input;
   const isOutside = outsideOf(host, new Set(networks.map(({ bridge }) => bridge)));
   const beyond = host === undefined ? [] : addressesOf(containers, family);
   const asked = { family, ruleset, host, isOutside, beyond };
-  const done = inSomeOrder(arrivalsSpace(asked), (space) =>
+  const done = inSomeOrder({ ...arrivalsSpace(asked), effort: MOST_EFFORT }, (space) =>
     familyExposures(arrivals(space, asked), { ...input, isOutside, beyond, ...walks }),
   );
   return done.kind === 'done' ? done.value : undefined;
