@@ -18,7 +18,7 @@ import {
 import type { PacketSet } from '../space/packet-space.ts';
 import { addressTypes } from './address-types.ts';
 import { type Arrivals, MAPPED, unicast } from './arrivals.ts';
-import type { ClosedSocket, Exposure, ExposureInput, FamilyExposures, Walks } from './exposure.ts';
+import type { ClosedSocket, Exposure, ExposureInput, FamilyExposures, Walks } from './exposure-kinds.ts';
 import { otherExposures } from './exposure-others.ts';
 import { type Asking, passages } from './exposure-passage.ts';
 import { narrowed, partsByDestination, partsByPort, type Reached, reachedAt } from './exposure-reached.ts';
