@@ -57,6 +57,7 @@ export * from './model/verdict.ts';
 export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
+export { protocolName } from './net/protocol.ts';
 export * from './read/dumps.ts';
 export * from './read/ipset.ts';
 export * from './read/iptables-save.ts';
@@ -67,6 +68,7 @@ export type { ShapeProblem } from './read/shape.ts';
 export * from './read/snapshot.ts';
 export * from './read/snapshot-host.ts';
 export * from './read/snapshot-ruleset.ts';
+export { canonicalLines } from './render/canonical.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';
@@ -82,7 +84,7 @@ export * from './space/box-text.ts';
 export * from './space/boxes.ts';
 export type { FieldValues, Mask } from './space/classes.ts';
 export * from './space/decision.ts';
-export { type FieldMatch, type FieldValue, protocolName } from './space/field-match.ts';
+export type { FieldMatch, FieldValue } from './space/field-match.ts';
 export {
   CT_STATES,
   type Field,

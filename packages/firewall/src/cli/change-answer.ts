@@ -31,6 +31,13 @@ export function changeAnswer(
       return lockoutAnswer(result.lockouts);
     case 'expectation':
       return expectationAnswer(result.results);
+    case 'stale': {
+      const { basis, found } = result;
+      const message =
+        `this was planned on another state than the one that is there (${basis}, now ${found}): the policy file or ` +
+        'the loaded rules have changed meanwhile; nothing was changed. Look, and say it again';
+      return failure(ExitCode.refused, 'stale', message, { basis, found });
+    }
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -96,6 +103,7 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
       ...preview,
       ...rules,
       ...remarks(plan, plan.notes),
+      `To make it only if nothing has changed by then: --if-state ${plan.basis}`,
     ].join('\n'),
     json: { ...planJson(plan), dryRun: true, applied: false, nft: plan.change ?? null, notes: plan.notes },
   };
@@ -132,6 +140,7 @@ function planJson(plan: Plan): object {
   return {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
+    basis: plan.basis,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };

@@ -52,7 +52,11 @@ const OWN = ['local', 'anycast'];
  */
 export function tableRoads(space: PacketSpace, table: Table, containers: readonly string[]): Road[] {
   const ruleset = { tables: [table] };
-  const analysis: Analysis = beginAnalysis(space, { family: space.layout.family, rulesets: [ruleset] });
+  const analysis: Analysis = beginAnalysis(space, {
+    family: space.layout.family,
+    rulesets: [ruleset],
+    typesAsGiven: true,
+  });
   const view = viewOf(analysis, ruleset);
   const accept = hold(always(space, LEAF.accept));
   const input = hold(hookDecision(view, 'input', accept, false));

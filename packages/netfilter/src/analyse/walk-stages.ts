@@ -22,8 +22,8 @@ export type Stage =
       /** Called for flows without a mapping of its kind. */
       readonly nat: boolean;
     }
-  /** Connection tracking looks at the packet. */
-  | { readonly kind: 'track'; readonly run: (cells: Cell[]) => void }
+  /** The kernel itself does something: connection tracking looks at the packet, a hop is counted. */
+  | { readonly kind: 'kernel'; readonly run: (cells: Cell[]) => void }
   /** The nat chains of a hook follow, up to the stage `past`: for packets that open a flow. */
   | { readonly kind: 'nat'; readonly opens: Part; readonly past: number };
 
@@ -57,7 +57,8 @@ export function stagesOf(
     const bases = baseChains(ruleset, hook, family).filter((each) => natRuns || !isNat(each));
     const early = first ? bases.filter(({ priority }) => priority < CONNTRACK_PRIORITY) : [];
     stages.push(...early.map(stage));
-    if (first) stages.push({ kind: 'track', run: tracking(slots, family) });
+    if (first) stages.push({ kind: 'kernel', run: tracking(slots, family) });
+    if (hook === 'forward' && hooks.includes('prerouting')) stages.push({ kind: 'kernel', run: hop(slots) });
     // The kernel calls all chains of NAT as one.
     const nat = bases.filter(isNat);
     let others = bases.slice(early.length).filter((each) => !isNat(each));
@@ -71,6 +72,15 @@ export function stagesOf(
     stages.push(...others.map(stage));
   }
   return stages;
+}
+
+/** See `oneHopOn` in road.ts. */
+function hop(slots: Slots): (cells: Cell[]) => void {
+  const slot = slots.of('ttl', 8);
+  return (cells) => {
+    const left = cells[slot];
+    cells[slot] = typeof left === 'number' ? Math.max(0, left - 1) : undefined;
+  };
 }
 
 const ICMP: readonly Cell[] = [1, 58];
