@@ -68,7 +68,6 @@ async function dial(family: 'ipv4' | 'ipv6', port: number, address?: string): Pr
 test('80/tcp is open to anywhere, though ufw lets only 22 in', async () => {
   expect((await ufw.ufw(['status'])).stdout).not.toMatch(/\b80\b/);
   const text = await moat.ok('audit');
-  console.log(text);
   expect(text).toMatch(
     /^anywhere\s+80\/tcp\s+container some-app-container:80\s+docker \(iptables nat\/DOCKER rule \d+\)/m,
   );

@@ -3,6 +3,16 @@
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
 export * from './analyse/exposure.ts';
+export type {
+  Certainty,
+  ClosedSocket,
+  Exposure,
+  ExposureInput,
+  Exposures,
+  FamilyExposures,
+  OtherExposure,
+  Passage,
+} from './analyse/exposure-kinds.ts';
 export { NO_FIREWALL, type Opener } from './analyse/exposure-opener.ts';
 export { networksOf, type Places } from './analyse/exposure-sources.ts';
 export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure-target.ts';

@@ -3,14 +3,24 @@ import {
   type Exposures,
   type FamilyExposures,
   type freeReasons,
+  type Host,
   ownerOfRule,
   type Rule,
   type Ruleset,
+  type RulesetProblem,
+  type Snapshot,
   type Table,
   unknownParts,
 } from '@moat/netfilter';
-import type { AuditInput } from './audit.ts';
 import { type RulePlace, rulePlace } from './rule-place.ts';
+
+/** What `readInput` gives. */
+export interface AuditInput {
+  readonly ruleset: Ruleset;
+  readonly host?: Host;
+  readonly snapshot?: Snapshot;
+  readonly problems: readonly RulesetProblem[];
+}
 
 /** Something on which an answer depends and that was not understood. */
 export type Unknown =

@@ -14,7 +14,7 @@ export interface Looks {
   readonly bad: (text: string) => string;
 }
 
-export const PLAIN: Looks = { heading: (text) => text, bad: (text) => text };
+const PLAIN: Looks = { heading: (text) => text, bad: (text) => text };
 
 /** The whole audit for people. */
 export function auditText(audit: Audit, looks: Looks = PLAIN): string {
@@ -131,7 +131,7 @@ function doubtsText(doubts: Passage['doubts']): string {
 }
 
 /** `sshd`, `container some-app-container:80`. */
-export function reachesText(reaches: Reaches): string {
+function reachesText(reaches: Reaches): string {
   switch (reaches.kind) {
     case 'process':
       return reaches.name ?? `not known (uid ${reaches.uid})`;

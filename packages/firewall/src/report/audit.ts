@@ -7,19 +7,9 @@ import {
   type Host,
   type OtherExposure,
   type Ruleset,
-  type RulesetProblem,
-  type Snapshot,
 } from '@moat/netfilter';
-import { type NotSeen, notSeen, type Unknown, unknownOf } from './audit-gaps.ts';
+import { type AuditInput, type NotSeen, notSeen, type Unknown, unknownOf } from './audit-gaps.ts';
 import { type Finding, findingsOf } from './findings.ts';
-
-/** What `readInput` gives. */
-export interface AuditInput {
-  readonly ruleset: Ruleset;
-  readonly host?: Host;
-  readonly snapshot?: Snapshot;
-  readonly problems: readonly RulesetProblem[];
-}
 
 export interface Audit {
   readonly ruleset: Ruleset;

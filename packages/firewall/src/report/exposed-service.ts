@@ -1,6 +1,7 @@
 // Services that should not be open to the world, by the name of the process first and by the port second.
 import type { ExposureProtocol, Reaches } from '@moat/netfilter';
-import type { Severity } from './findings.ts';
+
+export type Severity = 'high' | 'medium' | 'low';
 
 export interface Service {
   readonly name: string;

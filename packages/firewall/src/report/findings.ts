@@ -1,9 +1,7 @@
 // What is worth a remark among the things that strangers can reach: databases, remote control, what amplifies attacks.
 import type { Exposure, Places } from '@moat/netfilter';
-import { type Service, serviceOf } from './exposed-service.ts';
+import { type Service, type Severity, serviceOf } from './exposed-service.ts';
 import { isPublic } from './public-sources.ts';
-
-export type Severity = 'high' | 'medium' | 'low';
 
 export interface Finding {
   readonly severity: Severity;

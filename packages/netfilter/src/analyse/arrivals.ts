@@ -2,7 +2,7 @@
 // and where they get.
 import type { Host } from '../model/host.ts';
 import type { Nat } from '../model/nat.ts';
-import type { Rule, Ruleset } from '../model/ruleset.ts';
+import type { Rule, Ruleset, Table } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import { type IntervalSet, subtractIntervals } from '../net/interval.ts';
 import { always, decide, decisionLeaves, LEAF, packetsDecided } from '../space/decision.ts';
@@ -91,7 +91,8 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
   const view = viewOf(analysis, ruleset, { mappedLeaf: (_, nat) => leaves.get(nat) });
   const accepted = always(space, LEAF.accept);
   const here = hold(hookDecision(view, 'input', accepted, false));
-  const beyond = hookDecision(view, 'forward', hookDecision(view, 'postrouting', accepted, false), false);
+  const left = sourcesOnly(ruleset, family) ? accepted : hookDecision(view, 'postrouting', accepted, false);
+  const beyond = hookDecision(view, 'forward', left, false);
   const elsewhere = hold(routedForward(analysis, beyond, here));
   const prerouted = hookDecision(view, 'prerouting', { plain: here, mapped: { elsewhere, here } }, false);
   const decision = hold(startDecision(view, prerouted));
@@ -126,6 +127,28 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
     packetsWhere(space, { dst: others }),
   );
   return { ...these, direct: { decision: passing, asked: hold(behind) } };
+}
+
+/** Whether all that happens at postrouting is that sources are rewritten: then nothing is decided there. */
+function sourcesOnly({ tables }: Ruleset, family: IpFamily): boolean {
+  const own = tables.filter(
+    (table) => table.family === 'inet' || (table.family === 'ip') === (family === 'ipv4'),
+  );
+  const isNat = ({ chains }: Table): boolean =>
+    chains.every(
+      ({ base }) => base?.hook !== 'postrouting' || (base.type === 'nat' && base.policy === 'accept'),
+    );
+  const denies = ({ statements }: Rule): boolean =>
+    statements.some(
+      (statement) =>
+        (statement.kind === 'verdict' && statement.verdict.kind === 'drop') ||
+        statement.kind === 'reject' ||
+        statement.kind === 'vmap' ||
+        statement.kind === 'unknown',
+    );
+  const leaving = own.filter(({ chains }) => chains.some(({ base }) => base?.hook === 'postrouting'));
+  // A chain that is called from there may stand anywhere in its table.
+  return own.every(isNat) && leaving.every(({ chains }) => !chains.some(({ rules }) => rules.some(denies)));
 }
 
 /** Every address that one machine alone may have and others can dial, for hosts whose addresses are not known. */

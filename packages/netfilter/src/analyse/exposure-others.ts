@@ -3,7 +3,7 @@ import type { IntervalSet } from '../net/interval.ts';
 import { forSome } from '../space/packet-fields.ts';
 import { isEmpty, packetsWhere } from '../space/packet-set.ts';
 import { splitByField } from '../space/split.ts';
-import type { OtherExposure } from './exposure.ts';
+import type { OtherExposure } from './exposure-kinds.ts';
 import { type Asking, passages } from './exposure-passage.ts';
 import { narrowed, partsByDestination, type Reached } from './exposure-reached.ts';
 

@@ -1,7 +1,7 @@
 // The exposures of one family, out of the sets of packets that arrive: port by port and place by place.
 
 import type { SnapshotSocket } from '../model/snapshot.ts';
-import { parseAddress } from '../net/address.ts';
+import { type Address, parseAddress } from '../net/address.ts';
 import { type Interval, type IntervalSet, intervalSet } from '../net/interval.ts';
 import { PROTOCOLS } from '../net/protocol.ts';
 import { decisionLeaves, LEAF } from '../space/decision.ts';
@@ -18,7 +18,7 @@ import {
 import type { PacketSet } from '../space/packet-space.ts';
 import { addressTypes } from './address-types.ts';
 import { type Arrivals, MAPPED, unicast } from './arrivals.ts';
-import type { ClosedSocket, Exposure, ExposureInput, FamilyExposures, Walks } from './exposure.ts';
+import type { ClosedSocket, Exposure, ExposureInput, FamilyExposures, Walks } from './exposure-kinds.ts';
 import { otherExposures } from './exposure-others.ts';
 import { type Asking, passages } from './exposure-passage.ts';
 import { narrowed, partsByDestination, partsByPort, type Reached, reachedAt } from './exposure-reached.ts';
@@ -139,9 +139,16 @@ function ownAddresses({ analysis }: Arrivals, { isOutside }: FamilyInput): Inter
   return intervalSet(
     host.links
       .filter(({ name }) => isOutside(name))
-      .flatMap(({ addresses }) => addresses.filter(({ address }) => address.family === family))
+      .flatMap(({ addresses }) =>
+        addresses.filter(({ address }) => address.family === family && !isLinkLocal(address)),
+      )
       .map(({ address: { value } }) => ({ first: value, last: value })),
   );
+}
+
+/** Strangers dial no such address. */
+function isLinkLocal({ family, value }: Address): boolean {
+  return family === 'ipv6' && value >> 118n === 0x3fan;
 }
 
 function packetsFor({ protocol, address, port }: SnapshotSocket, { analysis }: Arrivals): PacketSet {
