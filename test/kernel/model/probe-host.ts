@@ -27,7 +27,7 @@ export function probeHost(devices: readonly ProbeDevice[]): Host {
         ]
       : [at('0.0.0.0'), at('::')].map((all) => route(MAIN_TABLE, 'unicast', all, 0, name, 1000 + place))),
   ]);
-  return { links, routes, rules: [], sysctls: {}, missing: ['rules', 'sysctls'] };
+  return { links, routes, rules: [], sysctls: {}, missing: ['sysctls'] };
 }
 
 const at = (text: string): Address => parseAddress(text)!;

@@ -4,7 +4,7 @@ import { ct, meta, operand, payload } from '../model/expression.ts';
 import type { Host } from '../model/host.ts';
 import type { BaseChain, Hook, Ruleset, Table } from '../model/ruleset.ts';
 import { match, type Statement, verdict } from '../model/statement.ts';
-import { number, symbol } from '../model/value.ts';
+import { boolean, number, symbol } from '../model/value.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { prefixOf } from '../net/prefix.ts';
 import { readIptablesSave } from '../read/iptables-save.ts';
@@ -71,6 +71,29 @@ function judged(ruleset: Ruleset, packet: WalkPacket, host?: Host): string {
   );
   const found = words.length === 1 ? String(words[0]) : 'unknown';
   return found === walked ? found : `symbolic ${found}, walked ${walked}`;
+}
+
+const HOST: Host = {
+  links: ['eth0', 'eth1', 'lo'].map((name, i) => {
+    const own = address(`203.0.113.${i + 1}`);
+    const addresses = [{ address: own, prefix: prefixOf(own, 32) }];
+    return { name, index: i + 2, loopback: name === 'lo', up: true, group: 0, addresses };
+  }),
+  routes: [
+    route('198.51.100.0', 24, 'eth0'),
+    route('198.51.100.0', 25, 'eth1'),
+    route('2001:db8::', 32, 'eth0'),
+    route('2001:db8::', 48, 'eth1'),
+  ],
+  rules: [],
+  sysctls: {},
+  missing: ['sysctls'],
+};
+
+function route(to: string, length: number, device: string): Host['routes'][number] {
+  const prefix = prefixOf(address(to), length);
+  const { family } = prefix;
+  return { family, table: 254, type: 'unicast', prefix, metric: 0, nextHops: [{ device, dead: false }] };
 }
 
 const comesIn = (fields: PacketFields): WalkPacket => ({ family: familyOf(fields), hook: 'input', fields });
@@ -153,22 +176,6 @@ describe('flows', () => {
   ])('%s', (_, ruleset, packet, expected) => {
     expect(judged(ruleset, packet)).toBe(expected);
   });
-  const HOST: Host = {
-    links: [
-      {
-        name: 'eth0',
-        index: 2,
-        loopback: false,
-        up: true,
-        group: 0,
-        addresses: [{ address: address('203.0.113.1'), prefix: prefixOf(address('203.0.113.1'), 24) }],
-      },
-    ],
-    routes: [],
-    rules: [],
-    sysctls: {},
-    missing: ['routes', 'rules', 'sysctls'],
-  };
   const redirected = inet(
     base('prerouting', -100, 'nat', [[{ kind: 'nat', type: 'redirect', flags: [] }]]),
     base('input', 0, 'filter', [[match(ct('status'), symbol('dnat'), 'in'), DROP]]),
@@ -207,5 +214,27 @@ describe('addrtype of IPv6', () => {
     ['the unspecified address', drops('--dst-type UNSPEC'), to('::', 'unicast'), 'drop'],
   ])('%s', (_, ruleset, packet, expected) => {
     expect(judged(ruleset, packet)).toBe(expected);
+  });
+});
+
+describe('the way back', () => {
+  const missing = match({ kind: 'fib', result: 'oif', flags: ['saddr', 'iif'] }, boolean(false));
+  const spoofed = inet(base('prerouting', -300, 'filter', [[missing, DROP]]));
+  const from = (src: string, iif: string): WalkPacket =>
+    comesIn({ ...(src.includes(':') ? V6 : V4), src: address(src), iif });
+  test.each<readonly [string, WalkPacket, string]>([
+    ['leads where it came in', from('198.51.100.200', 'eth0'), 'accept'],
+    ['leads elsewhere', from('198.51.100.200', 'eth1'), 'drop'],
+    ['by the longer prefix', from('198.51.100.4', 'eth1'), 'accept'],
+    ['and not by the shorter one', from('198.51.100.4', 'eth0'), 'drop'],
+    ['which in IPv6 is as good', from('2001:db8::4', 'eth0'), 'accept'],
+    ['and so is the longer one', from('2001:db8::4', 'eth1'), 'accept'],
+    ['there is none', from('192.0.2.1', 'eth0'), 'drop'],
+    ['of loopback', from('192.0.2.1', 'lo'), 'accept'],
+  ])('%s', (_, packet, expected) => {
+    expect(judged(spoofed, packet, HOST)).toBe(expected);
+  });
+  test('is not known without routes', () => {
+    expect(judged(spoofed, from('192.0.2.1', 'eth0'))).toBe('unknown');
   });
 });
