@@ -5,6 +5,7 @@ import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
+import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
@@ -102,6 +103,15 @@ function program(printed: string[]): Command {
       return showVerb(context, report, words);
     },
     ([report]) => report?.toLowerCase() === 'rules',
+  );
+  explainOptions(
+    moat
+      .command('explain')
+      .description('whether a packet gets through, and which rules decide: explain tcp 192.0.2.9 22')
+      .argument('[words...]')
+      .exitOverride(),
+  ).action((words: string[], given: ExplainVerbOptions) =>
+    withContext(moat, ['explain', ...words], (context, typed) => explainVerb(context, typed, given), READS),
   );
   moat
     .command('snapshot')

@@ -1,0 +1,45 @@
+// A packet of which little is said → the ordinary packet that is meant: whole, without options, not encrypted.
+import type { Host } from '../model/host.ts';
+import type { FieldValue } from '../space/field-match.ts';
+import { NO_INTERFACE } from '../space/fields.ts';
+import type { PacketFields } from '../space/packet-set.ts';
+import { addressType } from './walk-address-type.ts';
+import type { WalkPacket } from './walk-packet.ts';
+
+const TCP = 6;
+const SYN = 2;
+const ACK = 16;
+
+/** No fragment, no extension header, no IPsec, the zone of everybody. */
+const ORDINARY: PacketFields = { exthdr: 0, ipsec: 0, zone: 0, 'ip frag-off': 0, pkttype: 'host' };
+
+/**
+ * The packet with what nobody says though everybody means it: TCP opens a flow with SYN alone and goes on with ACK; a
+ * packet at the hook input is for an address of this host, unless that is one of broadcast or multicast. Where the routes
+ * are known they tell the types of addresses. Nothing that is given changes.
+ */
+export function plainPacket({ family, hook, fields }: WalkPacket, host?: Host): WalkPacket {
+  const more: Record<string, FieldValue> = { ...ORDINARY };
+  if (hook === 'input') more['oif'] = NO_INTERFACE;
+  if (hook === 'output') more['iif'] = NO_INTERFACE;
+  const { proto, state, dst } = fields;
+  if (proto === TCP || proto === 'tcp') {
+    if (state === 'new') more['tcpflags'] = SYN;
+    if (state === 'established') more['tcpflags'] = ACK;
+  }
+  const fixed =
+    dst === undefined
+      ? undefined
+      : addressType(family, undefined, hook)((dst as { value: bigint }).value, undefined);
+  const kind = fixed === undefined ? undefined : SPECIAL.get(fixed);
+  if (kind !== undefined) more['pkttype'] = kind;
+  else if (hook === 'input' && (dst === undefined || host === undefined || host.missing.includes('routes')))
+    more['daddrtype'] = 'local';
+  return { family, hook, fields: { ...more, ...fields } };
+}
+
+/** RTN_BROADCAST, RTN_MULTICAST of include/uapi/linux/rtnetlink.h. */
+const SPECIAL: ReadonlyMap<number, string> = new Map([
+  [3, 'broadcast'],
+  [5, 'multicast'],
+]);
