@@ -75,10 +75,10 @@ export async function explainVerb(
     const explanation = explain(question);
     told.push({ explanation, advice: await explainAdvice(context, input, explanation, live) });
   }
-  const notes = input.problems.map(({ message }) => message);
+  const notes = [...new Set(input.problems.map((problem) => `${problem.in}: ${problem.message}`))];
   const text = [
     ...told.map(({ explanation, advice }) => explanationText(explanation, advice, colour)),
-    ...notes.map((note) => `note: ${note}`),
+    ...(notes.length === 0 ? [] : [notes.map((note) => `note: ${note}`).join('\n')]),
   ];
   const [first, ...others] = told.map(({ explanation, advice }) => explanationJson(explanation, advice));
   const json = others.length === 0 ? { ...first, notes } : { answers: [first, ...others], notes };

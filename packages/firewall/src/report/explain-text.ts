@@ -79,8 +79,10 @@ function whyLines(explanation: Explanation): readonly string[] {
     if (unknown.length === 0 && journey.divided === true)
       lines.push('it is not known whether it is for this host or for another: give --to');
   }
+  if (verdict === 'unknown' && withinLimits === undefined && explanation.question.fields['src'] === undefined)
+    lines.push('not the same for all: give an address in the place of any');
   if (verdict !== 'unknown' || withinLimits !== undefined) {
-    lines.push(...because.map(({ words }) => words.why));
+    lines.push(...new Set(because.map(({ words }) => words.why)));
     if (because.length === 0 && !refuses(verdict))
       lines.push(path.length === 0 ? 'there are no rules on its way' : 'no rule stops it');
   }
@@ -119,18 +121,21 @@ const LONGEST = 110;
 function pathLines(path: readonly ExplainedStep[]): readonly string[] {
   if (path.length === 0) return [];
   let before = '';
-  const rows = path.map(({ step, words, verdict, target }) => {
+  const rows = path.flatMap(({ step, words, verdict, target }, i) => {
+    // What one rule did stands in one line.
+    const same = ({ step: other }: ExplainedStep): boolean =>
+      step.rule !== undefined && other.rule === step.rule;
+    const next = path[i + 1];
+    if (next !== undefined && same(next)) return [];
+    const first = path.findLastIndex((each, j) => j < i && !same(each)) + 1;
+    const did = path.slice(first, i).map((each) => `${each.verdict}, `);
     const at = `${step.hook} ${priorityWords(step.priority)}`;
     const shown = at === before ? '' : at;
     before = at;
     const text = words.rule.length > LONGEST ? `${words.rule.slice(0, LONGEST)}…` : words.rule;
     const sentence = words.sentence === undefined ? '' : `  [rule ${words.sentence.number}]`;
-    return [
-      `  ${shown}`,
-      words.place,
-      target === undefined ? verdict : `${verdict} ${target}`,
-      `${text}${sentence}`,
-    ];
+    const done = `${did.join('')}${target === undefined ? verdict : `${verdict} ${target}`}`;
+    return [[`  ${shown}`, words.place, done, `${text}${sentence}`]];
   });
   return ['', table(rows)];
 }

@@ -98,8 +98,11 @@ export function refuses(verdict: WalkVerdict): boolean {
 /** Of a refusal the rule that refuses, and not the chain that it uses for that; of an accept all rules that accept. */
 function decidingSteps(path: readonly ExplainedStep[], verdict: WalkVerdict): ExplainedStep[] {
   if (!refuses(verdict)) {
-    const accepts = path.filter((step) => step.verdict === 'accept' && step.rule !== 'policy');
-    return accepts.filter(({ words }) => !words.trivial);
+    const translates = new Set(path.flatMap(({ step }) => (step.verdict.kind === 'nat' ? [step.rule] : [])));
+    return path.filter(
+      ({ step, verdict, rule, words }) =>
+        verdict === 'accept' && rule !== 'policy' && !words.trivial && !translates.has(step.rule),
+    );
   }
   const last = path.at(-1);
   if (last === undefined) return [];

@@ -4,8 +4,8 @@ import {
   type FieldValue,
   type Host,
   type IpFamily,
-  NO_INTERFACE,
   type PacketFields,
+  type Routing,
   routePacket,
   type WalkHook,
 } from '@moat/netfilter';
@@ -29,7 +29,9 @@ export function completeQuestion(question: Question, host: Host | undefined): Qu
 
 function incoming({ family, hook, fields }: Question, host: Host): Question {
   const { src, iif, dst } = fields as { src?: Address; iif?: string; dst?: Address };
-  const back = src === undefined ? undefined : routePacket(host, { family, dst: src, iif: 'lo' });
+  // Anybody comes from where strangers come from.
+  const back =
+    src === undefined ? defaultRoute(host, family) : routePacket(host, { family, dst: src, iif: 'lo' });
   const from = iif ?? (back?.kind === 'here' ? 'lo' : back?.kind === 'out' ? back.device : undefined);
   const preferred = back?.kind === 'out' ? back.preferredSource : undefined;
   // Who dials from here dials what it is.
@@ -60,6 +62,17 @@ function withKnown(
   return { ...fields, ...Object.fromEntries(known) };
 }
 
+function defaultRoute(host: Host, family: IpFamily): Routing | undefined {
+  const found = host.routes.find(
+    (route) => route.family === family && route.table === MAIN && route.prefix.length === 0,
+  );
+  const device = found?.nextHops[0]?.device;
+  return device === undefined ? undefined : { kind: 'out', device };
+}
+
+/** rt_tables(5). */
+const MAIN = 254;
+
 /** The first address of the interface, or else of any but loopback, that others can dial. */
 function dialled(host: Host, family: IpFamily, device: string | undefined): Address | undefined {
   const links = host.links.filter(({ loopback, up }) => up && !loopback);
@@ -73,9 +86,4 @@ function dialled(host: Host, family: IpFamily, device: string | undefined): Addr
 /** fe80::/10; addresses of 169.254.0.0/16 are dialled like others. */
 function isLinkLocal({ family, value }: Address): boolean {
   return family === 'ipv6' && value >> 118n === 0x3fan;
-}
-
-/** Whether it was made on this host. */
-export function isOutgoing({ hook, fields }: Question): boolean {
-  return hook === 'output' || fields['iif'] === NO_INTERFACE;
 }

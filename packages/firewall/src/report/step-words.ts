@@ -71,11 +71,10 @@ export function stepWords(
   const id = /^([0-9a-f]{8})(?:\+\d+)?$/.exec(own);
   const sentence = id === null ? undefined : sentenceOf(policy, packet, own);
   const said = sentence === undefined ? undefined : `rule ${sentence.number}: ${sentence.text}`;
-  const fixed = OWN[own];
   return {
     rule: words,
     place,
-    why: said ?? fixed ?? `${place}: ${words}`,
+    why: said ?? ownWords(own, verdict.kind, words) ?? `${place}: ${words}`,
     sentence,
     trivial:
       own === 'dialled-here' || (own === 'state' && verdict.kind !== 'accept' && verdict.kind !== 'drop'),
@@ -89,15 +88,27 @@ function placeOf({ name, certainty }: Owner, where: string): string {
 }
 
 /** What the comments of moat's own rules stand for. */
-const OWN: Readonly<Record<string, string>> = {
-  state: 'part of a connection that was let through before',
-  loopback: 'loopback is always let through',
-  'default-incoming': 'no rule allows it; default deny (incoming)',
-  'default-outgoing': 'no rule allows it; default deny (outgoing)',
-  'default-routed': 'no rule allows it; default deny (routed)',
-  invalid: 'it belongs to no connection that the kernel knows (invalid)',
-  containers: 'containers among each other are the engine’s business',
-};
+function ownWords(comment: string, verdict: string, words: string): string | undefined {
+  const [, traffic] = /^default-(incoming|outgoing|routed)$/.exec(comment) ?? [];
+  if (traffic !== undefined) {
+    const deny = verdict === 'accept' ? 'allow' : verdict === 'drop' ? 'deny' : 'reject';
+    return `no rule ${deny === 'allow' ? 'refuses' : 'allows'} it; default ${deny} (${traffic})`;
+  }
+  switch (comment) {
+    case 'state':
+      return verdict === 'drop' ? INVALID : 'part of a connection that was let through before';
+    case 'invalid':
+      return INVALID;
+    case 'loopback':
+      return 'loopback is always let through';
+    case 'builtin':
+      return `built in: ${words}`;
+    default:
+      return undefined;
+  }
+}
+
+const INVALID = 'it belongs to no connection that the kernel knows (invalid)';
 
 function isOwn({ family, name }: Table): boolean {
   return family === 'inet' && name === 'moat';
