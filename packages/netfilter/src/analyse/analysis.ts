@@ -49,9 +49,14 @@ export function spaceFor(input: AnalysisInput): PacketSpaceOptions {
 export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysis {
   const { family, rulesets, host } = input;
   const read = new Set<string>();
+  const seen = new Set<string>();
   for (const ruleset of rulesets)
-    for (const { of } of comparisonsOf(ruleset))
+    for (const { of } of comparisonsOf(ruleset)) {
+      const key = JSON.stringify(of);
+      if (seen.has(key)) continue;
+      seen.add(key);
       for (const field of fieldsReadBy(of, family)) read.add(field);
+    }
   return { space, family, host, free: new Map(), freeNames: new Map(), read };
 }
 

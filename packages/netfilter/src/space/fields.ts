@@ -115,13 +115,14 @@ export function addField(layout: Layout, spec: FieldSpec): Field {
   const field = { ...spec, bits: bitsOfSpec(spec), first: layout.levels };
   const grown = layout as unknown as { fields: Field[]; levels: number };
   grown.fields.push(field);
+  namesOf(layout).set(field.name, field);
   grown.levels += field.bits;
   return field;
 }
 
 /** Whether there is a field, or a part of one, of this name. */
 export function hasField(layout: Layout, name: string): boolean {
-  return layout.fields.some((each) => each.name === name) || layout.slices.some((each) => each.name === name);
+  return namesOf(layout).has(name);
 }
 
 function bitsOfSpec(spec: FieldSpec): number {
@@ -130,11 +131,22 @@ function bitsOfSpec(spec: FieldSpec): number {
 
 /** The field or part of a field of this name; a name that there is not is a bug of the caller and throws. */
 export function fieldOf(layout: Layout, name: string): Field | FieldSlice {
-  const field =
-    layout.fields.find((each) => each.name === name) ?? layout.slices.find((each) => each.name === name);
+  const field = namesOf(layout).get(name);
   if (field === undefined)
     throw new Error(`no field ${name} among ${layout.fields.map((each) => each.name).join(', ')}`);
   return field;
+}
+
+/** Fields by name: there may be thousands, one for each thing that nobody can know. */
+const NAMES = new WeakMap<Layout, Map<string, Field | FieldSlice>>();
+
+function namesOf(layout: Layout): Map<string, Field | FieldSlice> {
+  let names = NAMES.get(layout);
+  if (names === undefined) {
+    names = new Map([...layout.slices, ...layout.fields].map((field) => [field.name, field]));
+    NAMES.set(layout, names);
+  }
+  return names;
 }
 
 /** The levels of the field's bits, the most significant first. */

@@ -4,6 +4,7 @@ import { type Bdd, freshTag, highOf, levelOf, lowOf, makeNode, recall, remember 
 /** Tags that freshTag does not reach. */
 const DISJOINT = -0x7fff_ffff;
 const IS_LEAF = -0x4000_0000;
+const HAS_LEAF = -0x5000_0000;
 
 /**
  * `then` where `test` holds, `otherwise` elsewhere. `test` is a set (its leaves are 0 and 1), the others have any leaves.
@@ -141,7 +142,37 @@ function isLeafOf(bdd: Bdd, node: number, leaf: number, tag: number): number {
 
 /** The first decision, and where it is `fall` the second. Throws TooLarge. */
 export function seq(bdd: Bdd, first: number, second: number, fall: number): number {
-  return ite(bdd, leafSet(bdd, first, fall), second, first);
+  return followed(bdd, first, second, fall, freshTag(bdd));
+}
+
+function followed(bdd: Bdd, first: number, second: number, fall: number, tag: number): number {
+  if (first < bdd.leaves) return first === fall ? second : first;
+  if (second === fall || first === second || !hasLeaf(bdd, first, fall)) return first;
+  const known = recall(bdd, first, second, tag);
+  if (known >= 0) return known;
+  const firstLevel = levelOf(bdd, first);
+  const secondLevel = levelOf(bdd, second);
+  const level = Math.min(firstLevel, secondLevel);
+  const first0 = firstLevel === level ? lowOf(bdd, first) : first;
+  const first1 = firstLevel === level ? highOf(bdd, first) : first;
+  const second0 = secondLevel === level ? lowOf(bdd, second) : second;
+  const second1 = secondLevel === level ? highOf(bdd, second) : second;
+  const low = followed(bdd, first0, second0, fall, tag);
+  const high = followed(bdd, first1, second1, fall, tag);
+  const result = makeNode(bdd, level, low, high);
+  remember(bdd, first, second, tag, result);
+  return result;
+}
+
+/** Whether the leaf occurs; makes no nodes. */
+function hasLeaf(bdd: Bdd, node: number, leaf: number): boolean {
+  if (node < bdd.leaves) return node === leaf;
+  const tag = HAS_LEAF - leaf;
+  const known = recall(bdd, node, 0, tag);
+  if (known >= 0) return known === 1;
+  const found = hasLeaf(bdd, lowOf(bdd, node), leaf) || hasLeaf(bdd, highOf(bdd, node), leaf);
+  remember(bdd, node, 0, tag, found ? 1 : 0);
+  return found;
 }
 
 /** In the bits of `leavesUnder`: may be 0 or 1. */

@@ -121,7 +121,7 @@ export interface OrderOptions {
 export function inSomeOrder<T>(
   options: PacketSpaceOptions,
   work: (space: PacketSpace) => T,
-  { orders = ['F', 'B', 'A', 'G'], efforts = [2_000_000, 16_000_000] }: OrderOptions = {},
+  { orders = ['F', 'B', 'A', 'G'], efforts = [8_000_000, 32_000_000] }: OrderOptions = {},
 ): Budgeted<T> {
   const { effort: most = Number.MAX_SAFE_INTEGER } = options;
   let left = orders;
