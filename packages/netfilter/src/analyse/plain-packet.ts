@@ -10,8 +10,19 @@ const TCP = 6;
 const SYN = 2;
 const ACK = 16;
 
+const NO_HEADERS = Object.fromEntries(
+  ['hbh', 'dst', 'rt', 'frag', 'mh'].map((name) => [`exthdr ${name}`, 0]),
+);
+
 /** No fragment, no extension header, no IPsec, the zone of everybody. */
-const ORDINARY: PacketFields = { exthdr: 0, ipsec: 0, zone: 0, 'ip frag-off': 0, pkttype: 'host' };
+const ORDINARY: PacketFields = {
+  ...NO_HEADERS,
+  exthdr: 0,
+  ipsec: 0,
+  zone: 0,
+  'ip frag-off': 0,
+  pkttype: 'host',
+};
 
 /**
  * The packet with what nobody says though everybody means it: TCP opens a flow with SYN alone and goes on with ACK; a

@@ -7,7 +7,7 @@ import type { Place } from './reading.ts';
 import type { Cell, Slots } from './walk-cell.ts';
 import { fieldPart } from './walk-field.ts';
 import type { Compiler } from './walk-program.ts';
-import type { Part, Program } from './walk-step.ts';
+import { BREAK, FORK, NEXT, type Part, type Program } from './walk-step.ts';
 import { tracking } from './walk-track.ts';
 import { WORD_BITS } from './walk-word.ts';
 
@@ -84,12 +84,44 @@ export function stagesOf(
       const states = ['related', 'new'].map((state) => CT_STATES.get(state)!);
       const set = states.map((state) => ({ first: state, last: state }));
       const opens = fieldPart(slots, 'state', WORD_BITS, set, false);
-      stages.push({ kind: 'nat', opens, past: stages.length + 1 + nat.length });
+      const past = stages.length + 2 + nat.length;
+      stages.push({ kind: 'nat', opens, past }, { kind: 'nat', opens: noErrorPart(slots, family), past });
       stages.push(...nat.map(stage));
     }
     stages.push(...rest.slice(before.length).map(stage));
   }
   return stages;
+}
+
+/** nf_nat_core.c nf_nat_inet_fn: an ICMP error is translated as the flow that it is about, without asking the chains. */
+function noErrorPart(slots: Slots, family: IpFamily): Part {
+  const related = CT_STATES.get('related')!;
+  const icmp = family === 'ipv4' ? 1 : 58;
+  const isRelated = fieldPart(slots, 'state', WORD_BITS, [{ first: related, last: related }], false);
+  const isIcmp = fieldPart(slots, 'proto', 8, [{ first: icmp, last: icmp }], false);
+  return {
+    step: (walker) => {
+      const outcomes = [isRelated.step(walker), isIcmp.step(walker)];
+      if (outcomes.includes(BREAK)) return NEXT;
+      return outcomes.includes(FORK) ? FORK : BREAK;
+    },
+    ways: (walker) => {
+      const [state, proto] = [isRelated, isIcmp].map((part) => part.step(walker) === FORK);
+      const [error, other] = [isRelated, isIcmp].map((part) => part.ways!(walker));
+      return [
+        // Which of the two is not so is known only if the other one is.
+        { outcome: NEXT, ...(state && proto ? {} : { narrow: (state ? error : other)![1]!.narrow! }) },
+        {
+          outcome: BREAK,
+          narrow: (each) => {
+            for (const ways of [error, other]) ways![0]!.narrow!(each);
+          },
+        },
+      ];
+    },
+    why: { kind: 'field', field: 'state' },
+    effect: false,
+  };
 }
 
 /** By priority; those of the same one in the order of the tables. nf_nat_core.c registers the nat chains as one. */
