@@ -16,7 +16,8 @@ export async function explainPackets(context: Context, file: string): Promise<vo
   const read = await readInput(context);
   if (!read.ok) return say(context, read.answer);
   const { ruleset, host, problems } = read.input;
-  for (const { message } of problems) process.stderr.write(`note: ${message}\n`);
+  const watched = process.stderr.isTTY === true;
+  if (watched) for (const { message } of problems) process.stderr.write(`note: ${message}\n`);
   const answer = packetAnswers(ruleset, host);
   let mistakes = 0;
   const begun = performance.now();
@@ -31,7 +32,7 @@ export async function explainPackets(context: Context, file: string): Promise<vo
     return say(context, failure(ExitCode.mistake, 'input', (error as Error).message));
   }
   process.exitCode = mistakes === 0 ? ExitCode.done : ExitCode.mistake;
-  if (!process.stderr.isTTY) return;
+  if (!watched) return;
   const seconds = (performance.now() - begun) / 1000;
   const rate = Math.round((lines / seconds) * 60).toLocaleString('en-US');
   const wrong = mistakes === 0 ? '' : `, ${mistakes} of them no packets`;

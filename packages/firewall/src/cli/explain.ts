@@ -3,14 +3,16 @@ import type { Command } from 'commander';
 import { ruleIds } from '../compile/identity.ts';
 import { snapshotListeners } from '../kernel/snapshot-listeners.ts';
 import { readText } from '../kernel/text-file.ts';
-import { prepareExplain } from '../report/explain.ts';
+import { type Explanation, prepareExplain } from '../report/explain.ts';
 import { explanationJson } from '../report/explain-json.ts';
 import { explanationText } from '../report/explain-text.ts';
 import { isLogLine } from '../report/log-line.ts';
+import { completeQuestion } from '../report/question.ts';
 import type { PolicyNow } from '../report/step-words.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
 import { explainAdvice } from './explain-advice.ts';
+import { explainLive, type Live, liveText } from './explain-live.ts';
 import { explainPackets } from './explain-packets.ts';
 import { type ExplainOptions, readQuestions } from './explain-question.ts';
 import { type Input, readInput } from './input.ts';
@@ -19,6 +21,7 @@ import { colour, failure, say } from './say.ts';
 
 export interface ExplainVerbOptions extends ExplainOptions {
   readonly packets?: string;
+  readonly live?: boolean;
 }
 
 /** The verb's own options. */
@@ -34,6 +37,7 @@ export function explainOptions(verb: Command): Command {
     )
     .option('--sport <port>', 'its source port')
     .option('--hook <hook>', 'where it goes, whatever the routes say: input, forward, output')
+    .option('--live', 'send one such packet through a copy of the rules, and show what the kernel traced')
     .option('--packets <file>', 'many packets, one JSON object a line, answered line by line; - is stdin');
 }
 
@@ -59,7 +63,7 @@ export async function explainVerb(
   const typed = words.length === 1 && process.stdin.isTTY !== true ? ['explain', '-'] : words;
   const asked = readQuestions(fromStdin(typed), options, context.services);
   if (!asked.ok) return say(context, asked.answer);
-  const read = await readInput(context);
+  const read = await readInput(context, { nftText: options.live === true });
   if (!read.ok) return say(context, read.answer);
   const { input } = read;
   const policy = live ? policyNow(context, input) : undefined;
@@ -70,19 +74,45 @@ export async function explainVerb(
     listeners: listeners?.listeners,
     policy,
   });
-  const told = [];
+  const told: Told[] = [];
   for (const question of asked.questions) {
-    const explanation = explain(question);
-    told.push({ explanation, advice: await explainAdvice(context, input, explanation, live) });
+    const tried =
+      options.live === true
+        ? await explainLive(context, input, completeQuestion(question, input.host), explain)
+        : { explanation: explain(question), live: undefined };
+    const advice = await explainAdvice(context, input, tried.explanation, live);
+    told.push({ ...tried, advice });
   }
   const notes = [...new Set(input.problems.map((problem) => `${problem.in}: ${problem.message}`))];
   const text = [
-    ...told.map(({ explanation, advice }) => explanationText(explanation, advice, colour)),
+    ...told.flatMap(({ explanation, advice, live }) => [
+      explanationText(explanation, advice, colour),
+      ...(live === undefined ? [] : [liveText(live, explanation)]),
+    ]),
     ...(notes.length === 0 ? [] : [notes.map((note) => `note: ${note}`).join('\n')]),
-  ];
-  const [first, ...others] = told.map(({ explanation, advice }) => explanationJson(explanation, advice));
+  ].join('\n\n');
+  const [first, ...others] = told.map(({ explanation, advice, live }) => ({
+    ...explanationJson(explanation, advice),
+    ...(live === undefined ? {} : { live }),
+  }));
   const json = others.length === 0 ? { ...first, notes } : { answers: [first, ...others], notes };
-  return say(context, { code: ExitCode.done, text: text.join('\n\n'), json });
+  return say(context, { code: codeOf(told), text, json });
+}
+
+interface Told {
+  readonly explanation: Explanation;
+  readonly advice: readonly string[];
+  readonly live: Live | undefined;
+}
+
+/** The kernel has the last word: where it says otherwise, or could not be asked, that is a failure. */
+function codeOf(told: readonly Told[]): ExitCode {
+  const fails = told.some(
+    ({ explanation, live }) =>
+      live !== undefined &&
+      (live.kind === 'not tried' || (!live.agrees && explanation.verdict !== 'unknown')),
+  );
+  return fails ? ExitCode.failed : ExitCode.done;
 }
 
 /** `moat explain -`, and a pipe: the first line that is one of the log. */
