@@ -63,11 +63,11 @@ export function prepareJourney(
       case 'out': {
         const { device } = routing;
         const oif: PacketFields = device === undefined ? {} : { oif: device };
-        const forward = at(family, 'forward', { ...fields, ...oif });
+        const forward = at(family, 'forward', { ...fields, ...dialled(input), ...oif });
         return forwards(host, family) ? forward : endedBy(forward, 'forwarding is off');
       }
       case 'unknown': {
-        const forward = at(family, 'forward', fields);
+        const forward = at(family, 'forward', { ...fields, ...dialled(input) });
         if (forward.result.verdict === input.result.verdict) return { ...input, divided: true };
         return { ...input, divided: true, result: { ...input.result, verdict: 'unknown' } };
       }
@@ -116,10 +116,17 @@ function numberOf(value: FieldValue | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** A verdict of the rules that is final before that stands. */
+/** What was taken for an address of this host is one on the way to another host as well. */
+function dialled({ packet }: Journey): PacketFields {
+  const { daddrtype } = packet.fields;
+  return daddrtype === undefined ? {} : { daddrtype };
+}
+
+/** Only the rules before routing saw it. */
 function endedBy(journey: Journey, why: NonNullable<Journey['ended']>): Journey {
-  if (isFinal(journey.result)) return journey;
-  return { ...journey, ended: why, result: { ...journey.result, verdict: 'drop' } };
+  const { result } = journey;
+  const path = result.path.filter(({ hook }) => hook === 'prerouting');
+  return { ...journey, ended: why, result: { ...result, verdict: 'drop', path } };
 }
 
 /** What could not be read may be on. */
