@@ -78,7 +78,7 @@ function joined(...texts: readonly (string | undefined)[]): string | undefined {
 }
 
 /** nft prints tables of iptables as well, in words that it cannot read again. */
-export function withoutTables(text: string, names: ReadonlySet<string>): string {
+function withoutTables(text: string, names: ReadonlySet<string>): string {
   let skipping = false;
   const kept = text.split('\n').filter((line) => {
     const [, family, name] = /^table (\S+) (\S+) \{/.exec(line) ?? [];

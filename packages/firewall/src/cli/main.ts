@@ -156,6 +156,7 @@ Examples:
   moat allow 22                                  the port that a client dials; sshd or container alike
   moat enable                                    closes everything else; goes back unless confirmed
   moat allow from 203.0.113.7 to any port 3306 proto tcp comment 'the blog'
+  moat explain tcp 192.0.2.9 3306                 whether that client gets through, and why
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect

@@ -43,7 +43,7 @@ export function explanationText(
 }
 
 /** `192.0.2.9 → this host tcp/3306 (mysqld)`. */
-export function flowText({ journey, question, answers, nothingAnswers }: Explanation): string {
+function flowText({ journey, question, answers, nothingAnswers }: Explanation): string {
   const { packet } = journey;
   const { fields, hook, family } = packet;
   const { src, dst } = question.fields as { src?: Address; dst?: Address };

@@ -174,7 +174,7 @@ function packetRule({ hook, fields }: WalkPacket): RuleSentence {
 }
 
 /** `iptables nat`, `nft inet filter`: the program that lists the table, and its name there. */
-export function programOf({ family, name, source, chains }: Table): string {
+function programOf({ family, name, source, chains }: Table): string {
   const looksIt =
     (family === 'ip' || family === 'ip6') &&
     ['filter', 'nat', 'mangle', 'raw', 'security'].includes(name) &&
