@@ -121,6 +121,9 @@ describe('a plain packet', () => {
     expect(plain({})['daddrtype']).toBe('local');
     expect(plain({}, 'forward')['daddrtype']).toBeUndefined();
     expect(plain({}, 'input', host('1'))['daddrtype']).toBeUndefined();
+    expect(plain({})['saddrtype']).toBe('unicast');
+    expect(plain({ iif: 'lo' })['saddrtype']).toBe('local');
+    expect(plain({ src: address('0.0.0.0') })['saddrtype']).toBeUndefined();
     expect(plain({ dst: address('224.0.0.251') })).toMatchObject({ pkttype: 'multicast' });
     expect(plain({ dst: address('224.0.0.251') })['daddrtype']).toBeUndefined();
   });

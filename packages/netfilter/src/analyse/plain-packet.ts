@@ -1,5 +1,6 @@
 // A packet of which little is said → the ordinary packet that is meant: whole, without options, not encrypted.
 import type { Host } from '../model/host.ts';
+import type { Address } from '../net/address.ts';
 import type { FieldValue } from '../space/field-match.ts';
 import { NO_INTERFACE } from '../space/fields.ts';
 import type { PacketFields } from '../space/packet-set.ts';
@@ -25,9 +26,10 @@ const ORDINARY: PacketFields = {
 };
 
 /**
- * The packet with what nobody says though everybody means it: TCP opens a flow with SYN alone and goes on with ACK; a
- * packet at the hook input is for an address of this host, unless that is one of broadcast or multicast. Where the routes
- * are known they tell the types of addresses. Nothing that is given changes.
+ * The packet with what nobody says though everybody means it: TCP opens a flow with SYN alone and goes on with ACK.
+ * Where the routes are known they tell the types of addresses; where they are not, a packet at the hook input is for an
+ * address of this host, one that comes in by an interface is from elsewhere, and one that goes out is not for this
+ * host, unless an address can only be one of broadcast or multicast. Nothing that is given changes.
  */
 export function plainPacket({ family, hook, fields }: WalkPacket, host?: Host): WalkPacket {
   const more: Record<string, FieldValue> = { ...ORDINARY };
@@ -38,14 +40,21 @@ export function plainPacket({ family, hook, fields }: WalkPacket, host?: Host): 
     if (state === 'new') more['tcpflags'] = SYN;
     if (state === 'established') more['tcpflags'] = ACK;
   }
-  const fixed =
-    dst === undefined
-      ? undefined
-      : addressType(family, undefined, hook)((dst as { value: bigint }).value, undefined);
-  const kind = fixed === undefined ? undefined : SPECIAL.get(fixed);
-  if (kind !== undefined) more['pkttype'] = kind;
-  else if (hook === 'input' && (dst === undefined || host === undefined || host.missing.includes('routes')))
-    more['daddrtype'] = 'local';
+  const type = addressType(family, undefined, hook);
+  const fixed = (address: FieldValue | undefined): number | undefined =>
+    address === undefined ? undefined : type((address as Address).value, undefined);
+  const special = SPECIAL.get(fixed(dst) ?? 0);
+  if (special !== undefined) more['pkttype'] = special;
+  const knows = host !== undefined && !host.missing.includes('routes');
+  if (hook === 'input' && special === undefined && (dst === undefined || !knows)) more['daddrtype'] = 'local';
+  if (knows) return { family, hook, fields: { ...more, ...fields } };
+  const { iif, oif } = fields;
+  if (hook === 'output') {
+    more['saddrtype'] = 'local';
+    if (oif !== undefined && special === undefined) more['daddrtype'] = oif === 'lo' ? 'local' : 'unicast';
+  } else if (iif !== undefined && !SPECIAL.has(fixed(fields['src']) ?? 0)) {
+    more['saddrtype'] = iif === 'lo' ? 'local' : 'unicast';
+  }
   return { family, hook, fields: { ...more, ...fields } };
 }
 

@@ -1,6 +1,6 @@
 // The way of a packet through the hooks: which base chains it meets, in which order.
 
-import { CT_STATES } from '../model/names.ts';
+import { ADDRESS_TYPES, CT_STATES } from '../model/names.ts';
 import type { BaseChain, Chain, Hook, Ruleset, Table } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import type { Place } from './reading.ts';
@@ -70,6 +70,7 @@ export function stagesOf(
       };
       return { kind: 'chain', program: compile(table, chain, place), base, nat: base.type === 'nat' };
     };
+    if (hook === 'forward') stages.push({ kind: 'track', run: forUnicast(slots) });
     const bases = basesAt(ruleset, family, hook);
     const nat = natRuns ? bases.filter(({ base }) => base.type === 'nat') : [];
     const others = bases.filter(({ base }) => base.type !== 'nat');
@@ -91,6 +92,14 @@ export function stagesOf(
     stages.push(...rest.slice(before.length).map(stage));
   }
   return stages;
+}
+
+/** What routing passes on is for a unicast address; multicast routing aside. */
+function forUnicast(slots: Slots): (cells: Cell[]) => void {
+  const type = slots.of('daddrtype', WORD_BITS);
+  return (cells) => {
+    cells[type] ??= ADDRESS_TYPES.get('unicast');
+  };
 }
 
 /** nf_nat_core.c nf_nat_inet_fn: an ICMP error is translated as the flow that it is about, without asking the chains. */
