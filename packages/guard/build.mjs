@@ -20,6 +20,7 @@ export async function buildModules(outdir) {
     target: 'node20',
     packages: 'external',
     minifySyntax: true,
+    minifyWhitespace: true,
     logLevel: 'warning',
   });
   const cli = `${outdir}/cli.js`;

@@ -1,13 +1,24 @@
-// Overhead: guarded against bare, in turns in the same run. `npx tsx packages/guard/bench/overhead.ts [rounds]`.
-// Two ratios: requests a second, and requests for each second of the server's CPU (which other load disturbs less).
+// Overhead: a guarded server against a bare one, and a second bare one to show what the measurement itself is worth.
+// `npx tsx packages/guard/bench/overhead.ts [launches] [frameworks]`
+// Counted is the CPU time that the server's process takes for a fixed number of requests, in short turns one after the
+// other; whatever else runs on the machine disturbs the three of a round alike. Two processes of the same program may be
+// compiled differently; therefore each is launched anew several times.
 import { type ChildProcess, fork } from 'node:child_process';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { buildModules } from '../build.mjs';
+import { interval, median } from './interval.ts';
 
-const ROUNDS = Number(process.argv[2] ?? 12);
-const MILLISECONDS = 400;
+const LAUNCHES = Number(process.argv[2] ?? 6);
+const FRAMEWORKS = process.argv[3]?.split(',') ?? ['http', 'express', 'fastify', 'hono', 'koa'];
+const ROUNDS = 16;
+/** Enough for the garbage of a turn to be collected within it. */
+const REQUESTS = 1600;
+const WARM = 12_000;
 const CONNECTIONS = 16;
+const KINDS = ['bare', 'guarded', 'control'] as const;
+type Kind = (typeof KINDS)[number];
+
 const TOKEN = 'Authorization: Bearer correct-horse-battery-staple\r\n';
 const USUAL =
   'Host: 127.0.0.1\r\nUser-Agent: bench/1.0\r\nAccept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n';
@@ -18,82 +29,111 @@ const PATHS = [
 
 interface Subject {
   readonly child: ChildProcess;
-  readonly port: number;
+  readonly sockets: readonly Socket[];
 }
 
 function message<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve) => child.once('message', (value) => resolve(value as T)));
 }
 
-async function start(framework: string, kind: string): Promise<Subject> {
+async function start(framework: string, kind: Kind): Promise<Subject> {
   const child = fork(fileURLToPath(new URL('./server.mjs', import.meta.url)), [framework, kind], {
     execArgv: [],
     env: { ...process.env, NODE_ENV: 'production' },
   });
   const { port } = await message<{ port: number }>(child);
-  return { child, port };
-}
-
-async function cpu(child: ChildProcess): Promise<number> {
-  child.send('cpu');
-  const { cpu } = await message<{ cpu: NodeJS.CpuUsage }>(child);
-  return (cpu.user + cpu.system) / 1e6;
-}
-
-/** One turn: how many requests were answered a second, and for each second of the server's CPU. */
-async function turn({ child, port }: Subject, request: string): Promise<{ rate: number; perCpu: number }> {
-  const before = await cpu(child);
-  const begun = performance.now();
-  let answered = 0;
-  await Promise.all(
-    Array.from(
-      { length: CONNECTIONS },
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-          socket.on('error', reject);
-          socket.on('data', (chunk) => {
-            if (!chunk.includes('200 OK')) reject(new Error(`expected 200, got ${chunk}`));
-            answered++;
-            if (performance.now() - begun < MILLISECONDS) socket.write(request);
-            else socket.end(() => resolve());
-          });
-          socket.write(request);
-        }),
-    ),
+  const sockets = Array.from({ length: CONNECTIONS }, () =>
+    connect({ port, host: '127.0.0.1', noDelay: true }),
   );
-  const seconds = (performance.now() - begun) / 1000;
-  return { rate: answered / seconds, perCpu: answered / ((await cpu(child)) - before) };
+  return { child, sockets };
+}
+
+/** Seconds of CPU that the server has taken so far. */
+async function cpu({ child }: Subject): Promise<number> {
+  const answer = message<{ cpu: NodeJS.CpuUsage }>(child);
+  child.send('cpu');
+  const { user, system } = (await answer).cpu;
+  return (user + system) / 1e6;
+}
+
+function send({ sockets }: Subject, request: string, count: number): Promise<void> {
+  let begun = 0;
+  let answered = 0;
+  return new Promise((resolve, reject) => {
+    for (const socket of sockets) {
+      const next = () => {
+        if (begun++ < count) socket.write(request);
+      };
+      socket.removeAllListeners();
+      socket.on('error', reject);
+      socket.on('end', () => reject(new Error('the server closed a connection')));
+      socket.on('data', (chunk) => {
+        if (!chunk.includes('200 OK')) reject(new Error(`expected 200, got ${chunk}`));
+        if (++answered === count) resolve();
+        else next();
+      });
+      next();
+    }
+  });
+}
+
+/** Microseconds of CPU for a request. */
+async function turn(subject: Subject, request: string): Promise<number> {
+  const before = await cpu(subject);
+  await send(subject, request, REQUESTS);
+  return (((await cpu(subject)) - before) * 1e6) / REQUESTS;
+}
+
+/** One launch: for each round the microseconds of each kind, for both paths. */
+async function launch(framework: string, number: number): Promise<Record<Kind, number>[][]> {
+  const subjects: [Kind, Subject][] = [];
+  // The order of the launches and of the turns changes, so that none is always the first.
+  for (const kind of rotated(KINDS, number)) subjects.push([kind, await start(framework, kind)]);
+  const results: Record<Kind, number>[][] = [];
+  for (const [, request] of PATHS) {
+    const rounds: Record<Kind, number>[] = [];
+    for (const [, subject] of subjects) await send(subject, request, WARM);
+    for (let round = 0; round < ROUNDS; round++) {
+      const took: Partial<Record<Kind, number>> = {};
+      for (const [kind, subject] of rotated(subjects, round)) took[kind] = await turn(subject, request);
+      rounds.push(took as Record<Kind, number>);
+    }
+    results.push(rounds);
+  }
+  for (const [, { child, sockets }] of subjects) {
+    for (const socket of sockets) socket.destroy();
+    child.disconnect();
+  }
+  return results;
+}
+
+function rotated<T>(values: readonly T[], by: number): T[] {
+  const turned = values.map((_, index) => values[(index + by) % values.length]!);
+  return Math.floor(by / values.length) % 2 === 0 ? turned : turned.reverse();
 }
 
 await buildModules(fileURLToPath(new URL('../dist', import.meta.url)));
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 console.log(
-  `guarded / bare, median of ${ROUNDS} rounds, turns of ${MILLISECONDS} ms in changing order; wanted >= 0.97`,
+  `requests for each second of the server's CPU, guarded / bare: median of ${LAUNCHES} launches with ${ROUNDS} rounds of ${REQUESTS}`,
 );
-console.log('framework  route       bare req/s   throughput   per CPU second');
-for (const framework of process.argv[3]?.split(',') ?? ['http', 'express', 'fastify', 'hono', 'koa']) {
-  const bare = await start(framework, 'bare');
-  const guarded = await start(framework, 'guarded');
-  for (const [route, request] of PATHS) {
-    for (let warm = 0; warm < 4; warm++) for (const each of [bare, guarded]) await turn(each, request);
-    const rates: number[] = [];
-    const ratios = { rate: [] as number[], perCpu: [] as number[] };
-    for (let round = 0; round < ROUNDS; round++) {
-      const order = round % 2 === 0 ? [bare, guarded] : [guarded, bare];
-      const results = new Map<Subject, { rate: number; perCpu: number }>();
-      for (const each of order) results.set(each, await turn(each, request));
-      const [a, b] = [results.get(bare)!, results.get(guarded)!];
-      rates.push(a.rate);
-      ratios.rate.push(b.rate / a.rate);
-      ratios.perCpu.push(b.perCpu / a.perCpu);
-    }
+console.log(
+  'requests, and the interval that holds it with 95 %. Control: bare / bare. Wanted: at least 0.97.',
+);
+console.log('framework  route       bare us/request   guarded                   control');
+for (const framework of FRAMEWORKS) {
+  const launches: Record<Kind, number>[][][] = [];
+  for (let number = 0; number < LAUNCHES; number++) launches.push(await launch(framework, number));
+  for (const [index, [route]] of PATHS.entries()) {
+    const rounds = launches.map((each) => each[index]!);
+    const bare = median(rounds.flat().map((round) => round.bare));
+    const text = (kind: Kind) => {
+      const ratios = rounds.map((each) => each.map((round) => round.bare / round[kind]));
+      const [low, middle, high] = interval(ratios);
+      return `${middle.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
+    };
     console.log(
-      `${framework.padEnd(10)} ${route.padEnd(11)} ${String(Math.round(median(rates))).padStart(10)}   ` +
-        `${median(ratios.rate).toFixed(3).padStart(10)}   ${median(ratios.perCpu).toFixed(3).padStart(14)}`,
+      `${framework.padEnd(10)} ${route.padEnd(11)} ${bare.toFixed(1).padStart(15)}   ${text('guarded').padEnd(23)}   ${text('control')}`,
     );
   }
-  bare.child.disconnect();
-  guarded.child.disconnect();
 }

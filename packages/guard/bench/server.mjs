@@ -1,9 +1,9 @@
-// One server of the benchmark, a process of its own: `node server.mjs FRAMEWORK bare|guarded`, with the built package. Tells its port and its CPU time.
+// One server of the benchmark, a process of its own: `node server.mjs FRAMEWORK bare|guarded|control`, with the built package. Tells its port and its CPU time.
 import { createServer } from 'node:http';
-import { serve } from '@hono/node-server';
 import express from 'express';
 import Fastify from 'fastify';
 import { Hono } from 'hono';
+import { serve } from 'hono-node-server2';
 import Koa from 'koa';
 import { guard as guardExpress } from '../dist/express.js';
 import { guard as guardFastify } from '../dist/fastify.js';
@@ -57,6 +57,8 @@ const MAKE = {
 };
 
 const server = await MAKE[process.argv[2]]();
+// A turn of the others must not cost a server its connections.
+server.keepAliveTimeout = 0;
 const tell = () => process.send({ port: server.address().port });
 if (server.listening) tell();
 else server.once('listening', tell);

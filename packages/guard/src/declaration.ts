@@ -1,5 +1,11 @@
 // Declarations: `GET /users/:id` as data, and whether a request's path is one that a declaration speaks of.
 
+/**
+ * The word for a route's upgrades, beside the methods: whoever holds the socket is beyond the route, so that `GET /live`
+ * does not open them. No client can send it as a method, Node's parser knows none of that name.
+ */
+export const UPGRADE = 'UPGRADE';
+
 /** One declared route. `segments` of `/a/:b` are `['a', ':b']`; a last segment `*` or `*name` stands for one or more. */
 export interface Declaration {
   readonly text: string;
@@ -33,10 +39,23 @@ export function readDeclaration(text: string): Declaration {
 }
 
 /**
+ * Checks that the path stands for itself alone, as it has to where no route can be compared with a pattern.
+ * @throws TypeError that says who has no routes
+ */
+export function mustBeLiteral(declaration: Declaration, where: string): Declaration {
+  if (declaration.literal) return declaration;
+  throw new TypeError(
+    `public: '${declaration.text}' is no literal path; ${where} no routes that could be compared with a pattern`,
+  );
+}
+
+/**
  * Checks that the guard itself can match the declared path: segments that are literal, `:name`, or a last `*`.
+ * Upgrades go past the application, to whoever listens to the server; their paths are literal.
  * @throws TypeError that names the segment it cannot match
  */
 export function mustBeMatchable(declaration: Declaration): Declaration {
+  if (declaration.method === UPGRADE) return mustBeLiteral(declaration, 'upgrades have');
   const odd = oddSegment(declaration);
   if (odd === undefined) return declaration;
   throw new TypeError(

@@ -1,6 +1,6 @@
 // Express's routes as a table: walks the routers; what is mounted but cannot be looked into is one line of its own.
 import type { Application } from 'express';
-import { type Declaration, speaksOf } from './declaration.ts';
+import { type Declaration, speaksOf, UPGRADE } from './declaration.ts';
 import { isOpen } from './open.ts';
 import type { Route } from './options.ts';
 import { type Known, tableOf } from './table.ts';
@@ -25,8 +25,13 @@ export function routesOf(app: Application, declared: readonly Declaration[], has
   const hidden: string[] = [];
   walk(stackOf(app), '', known, hidden);
   const mounts = hidden.map((prefix) => ({ method: 'ALL', path: `${prefix}/*` }));
-  return tableOf([...known, ...mounts], declared, hasAuthorize, (each) =>
-    hidden.some((prefix) => prefix.includes(UNKNOWN) || covers(prefix, each)),
+  // Whoever listens to the server's upgrades cannot be seen from here.
+  return tableOf(
+    [...known, ...mounts],
+    declared,
+    hasAuthorize,
+    (each) =>
+      each.method === UPGRADE || hidden.some((prefix) => prefix.includes(UNKNOWN) || covers(prefix, each)),
   );
 }
 

@@ -2,13 +2,14 @@
 import type { Application, Request, Response } from 'express';
 import { type Declaration, finder, mustBeMatchable, readDeclaration } from './declaration.ts';
 import { routesOf, stackOf } from './express-routes.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
-import { refuse, type Seal, seal } from './seal.ts';
-import { type Gate, isListener, learnServer, watchServers } from './server.ts';
+import { refuse, type Seal, sealer } from './seal.ts';
+import { isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
 
 export { open } from './open.ts';
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
@@ -36,6 +37,7 @@ interface Mount {
 interface Visa {
   readonly declared: Declaration;
   readonly path: string;
+  readonly url: string;
   /** How long `baseUrl` was when the application got the request. */
   readonly base: number;
   readonly seal: Seal;
@@ -71,7 +73,11 @@ export function guard(app: Application, options: GuardOptions<Request>): Guard {
     Object.setPrototypeOf(request, own.request);
     return judge.ask(request);
   };
-  const gate: Gate = { judge, ask: (request) => ask(request as Request) };
+  const gate: Gate = { judge, opens: publicUpgrades(find), ask: (request) => ask(request as Request) };
+  const seal = sealer((response, target) => {
+    const found = { reason: 'answered by something that is not public' } as const;
+    refuse(response, judge.refusal(response.req.method, target, found), judge.challenge);
+  });
   const next = own.handle;
   const seen = new WeakSet<object>();
 
@@ -92,19 +98,20 @@ export function guard(app: Application, options: GuardOptions<Request>): Guard {
       (response as WithVisa)[VISA] = {
         declared: declaration,
         path,
+        url: request.url,
         base: (request.baseUrl ?? '').length,
-        seal: seal(response, () =>
-          deny(judge, request, response, { reason: 'answered by something that is not public' }),
-        ),
+        seal: seal(response, target),
         judge,
         mount: undefined,
         free: false,
       };
       return next.call(app, request, response, done);
     }
-    return after(ask(request), (found) => {
-      if (found === undefined) next.call(app, request, response, done);
-      else deny(judge, request, response, found);
+    const found = ask(request);
+    if (found === undefined) return next.call(app, request, response, done);
+    return after(found, (later) => {
+      if (later === undefined) next.call(app, request, response, done);
+      else deny(judge, request, response, later);
     });
   };
   return handle;
@@ -144,10 +151,12 @@ function hookLayers(app: Application, seen: WeakSet<object>): void {
     if (typeof original !== 'function') continue;
     prototype[name] = function (this: Layer, request: Request, response: Response, next: Next) {
       const visa = (response as WithVisa)[VISA];
-      const go = (then: Next) => original.call(this, request, response, then);
       // The layers inside a route have no `route`; they are reached only through one that was looked at.
-      if (visa === undefined || visa.free || !('route' in this)) return go(next);
+      if (visa === undefined || visa.free || !('route' in this)) {
+        return original.call(this, request, response, next);
+      }
       if (visa.seal.refused) return undefined;
+      const go = (then: Next) => original.call(this, request, response, then);
       return this.route === undefined
         ? pass(this, visa, request, go, next)
         : enter(this, visa, request, response, go, next);
@@ -201,7 +210,16 @@ function enter(
 }
 
 /** Whether the route that is about to serve the request is the one that was declared: same method, same path, same pattern. */
-function isDeclared({ route }: Layer, { declared, path, base, mount }: Visa, request: Request): boolean {
+function isDeclared({ route }: Layer, visa: Visa, request: Request): boolean {
+  const { declared, path, base, mount } = visa;
+  if (
+    route?.path === declared.path &&
+    mount === undefined &&
+    request.url === visa.url &&
+    request.baseUrl.length === base
+  ) {
+    return request.method === declared.method;
+  }
   const mounted = request.baseUrl.slice(base);
   const rest = pathOf(request.url);
   const same = mounted + rest === path || (rest === '/' && mounted === path);

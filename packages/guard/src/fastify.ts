@@ -1,13 +1,15 @@
 // The guard of Fastify: seals every response of the server, and releases it in the first hook after the route was found.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { finder, readDeclaration } from './declaration.ts';
+import { finder, readDeclaration, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, judgeBy } from './judge.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
-import { refuse, seal, sealOf } from './seal.ts';
-import { type Gate, isListener, isServer, releaseSocket, stand } from './server.ts';
+import { refuse, sealer, sealOf } from './seal.ts';
+import { isListener, isServer, stand } from './server.ts';
 import { type Known, tableOf } from './table.ts';
+import { refuseSocket, releaseSocket } from './upgrade.ts';
 
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
 export { tokenIs } from './token.ts';
@@ -46,6 +48,10 @@ export function guard(
 
   const handle: Guard = { routes: () => tableOf(known, declared, judge.hasAuthorize) };
   register(app, handle, () => app.ready());
+  const seal = sealer((response, target) => {
+    const found = { reason: 'answered by something that is not public' } as const;
+    refuse(response, judge.refusal(response.req.method, target, found), judge.challenge);
+  });
   const gate: Gate = {
     judge,
     // @fastify/websocket routes upgrades like requests, and adds this.
@@ -58,10 +64,7 @@ export function guard(
         refuse(response, judge.refusal(request.method, target, { reason }), judge.challenge);
         return false;
       }
-      seal(response, () => {
-        const found = { reason: 'answered by something that is not public' } as const;
-        refuse(response, judge.refusal(request.method, target, found), judge.challenge);
-      });
+      seal(response, target);
       return true;
     },
   };
@@ -69,8 +72,12 @@ export function guard(
   for (const listener of app.server.listeners('request')) isListener(listener, gate);
   stand(app.server, gate);
 
-  app.addHook('onRoute', ({ method, url, constraints }) => {
-    for (const each of [method].flat()) {
+  app.addHook('onRoute', (route) => {
+    const { method, url, constraints } = route;
+    // @fastify/websocket's words for a route that takes upgrades.
+    const { websocket, wsHandler } = route as { websocket?: boolean; wsHandler?: unknown };
+    const upgrades = websocket === true || wsHandler !== undefined ? [UPGRADE] : [];
+    for (const each of [method, ...upgrades].flat()) {
       const text = `${each} ${url}`;
       known.push({ method: each, path: url });
       if (texts.has(text) && Object.keys(constraints ?? {}).length > 0) {
@@ -88,38 +95,47 @@ export function guard(
     return next(new Error(`guard: ${problems.join('; ')}. ${advice}`));
   });
 
-  const isPublic = (request: FastifyRequest, target: string): boolean => {
-    const { method } = request;
+  const isPublic = (request: FastifyRequest, target: string, isUpgrade: boolean): boolean => {
+    const method = isUpgrade ? UPGRADE : request.method;
     if (isLiteral(method, pathOf(target)) === undefined && !patterns) return false;
     return !request.is404 && !asksForMethod(target) && texts.has(`${method} ${request.routeOptions.url}`);
   };
 
   app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, next: () => void) => {
-    const raw = request.raw as typeof request.raw & { originalUrl?: string };
+    const raw = request.raw as typeof request.raw & WithOriginal;
     const target = raw.originalUrl ?? raw.url ?? '';
-    const settle = (found: Finding) => {
-      releaseSocket(raw);
-      if (found !== undefined) {
-        reply.hijack();
-        refuse(reply.raw, judge.refusal(raw.method, target, found), judge.challenge);
-        return;
-      }
-      const held = sealOf(reply.raw);
-      if (held?.refused === true) return;
-      if (held !== undefined) held.released = true;
+    const held = sealOf(reply.raw);
+    // What did not come through the server (`inject`, the upgrades of @fastify/websocket) has no seal.
+    const reason = held === undefined ? ambiguity(raw, target) : undefined;
+    const isUpgrade = raw.headers.upgrade !== undefined;
+    const found =
+      reason !== undefined
+        ? { reason }
+        : isPublic(request, target, isUpgrade)
+          ? undefined
+          : judge.ask(request);
+    if (found === undefined && held !== undefined && !held.refused) {
+      held.released = true;
       next();
-    };
-    if (sealOf(reply.raw) === undefined) {
-      // Did not come through the server: `inject`.
-      const reason = ambiguity(raw, target);
-      if (reason !== undefined) return settle({ reason });
-    }
-    // An upgrade is never public: whoever holds the socket is beyond the route.
-    if (raw.headers.upgrade === undefined && isPublic(request, target)) return settle(undefined);
-    const found = judge.ask(request);
-    if (found instanceof Promise) void found.then(settle);
-    else settle(found);
+    } else if (found instanceof Promise) void found.then((later) => settle(request, reply, next, later));
+    else settle(request, reply, next, found);
   });
+
+  function settle({ raw }: FastifyRequest, reply: FastifyReply, next: () => void, found: Finding): void {
+    const held = sealOf(reply.raw);
+    if (found !== undefined) {
+      reply.hijack();
+      const target = (raw as WithOriginal).originalUrl ?? raw.url;
+      const status = judge.refusal(raw.method, target, found);
+      refuseSocket(raw, status, judge.challenge);
+      refuse(reply.raw, status, judge.challenge);
+      return;
+    }
+    releaseSocket(raw);
+    if (held?.refused === true) return;
+    if (held !== undefined) held.released = true;
+    next();
+  }
 
   done?.();
   return handle;
@@ -130,6 +146,11 @@ Object.assign(guard, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: '@moat/guard',
 });
+
+/** What Fastify keeps of a target that `rewriteUrl` has changed. */
+interface WithOriginal {
+  readonly originalUrl?: string;
+}
 
 const PRINTED = /^[│├└─\s]*(\S.*) \(([A-Z, -]+)\)/;
 

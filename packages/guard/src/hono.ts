@@ -1,14 +1,16 @@
 // The guard of Hono: stands in what the router answers, so that it is part of every match, whoever asks.
 import type { IncomingMessage } from 'node:http';
 import type { Context, Env, Hono, MiddlewareHandler, Next } from 'hono';
-import { type Declaration, finder, oddSegment, readDeclaration } from './declaration.ts';
+import { type Declaration, finder, oddSegment, readDeclaration, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, hasPlainHeaders, isPlainTarget, pathOf } from './plain.ts';
 import { register } from './registry.ts';
-import { type Gate, learnServer, releaseSocket, watchServers } from './server.ts';
+import { learnServer, watchServers } from './server.ts';
 import { tableOf } from './table.ts';
+import { refuseSocket, releaseSocket } from './upgrade.ts';
 
 export { open } from './open.ts';
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
@@ -28,11 +30,29 @@ interface Router {
 
 /** A request that was let in for public routes only. */
 interface Visa {
+  readonly method: string;
   released: boolean;
   /** `authorize` has said yes after all. */
   free: boolean;
   /** Why it has no. */
   denied: Finding;
+}
+
+/** One handler of a match, and what has to be known of it for every request: looked up once. */
+interface Step {
+  readonly handler: Handler;
+  readonly isMiddleware: boolean;
+  /** For middleware: whether it was marked. */
+  readonly isOpen: boolean;
+  /** For a route: the methods for which it is public. */
+  readonly methods: ReadonlySet<string> | undefined;
+}
+
+/** What has to be known of a whole match. */
+interface Way {
+  /** The methods for which the route is public that serves the request if no middleware does. */
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly opened: boolean;
 }
 
 const VISA = Symbol('moat visa');
@@ -70,13 +90,13 @@ export function guard<E extends Env>(
   const cache = new WeakMap<readonly Entry[], readonly Entry[]>();
   let { match } = router;
   const guardedMatch = (method: string, path: string): Match => {
-    const [entries, ...rest] = match.call(router, method, path);
-    let made = cache.get(entries);
+    const found = match.call(router, method, path);
+    let made = cache.get(found[0]);
     if (made === undefined) {
-      made = guarded(entries);
-      cache.set(entries, made);
+      made = guarded(found[0]);
+      cache.set(found[0], made);
     }
-    return [made, ...rest];
+    return found.length === 1 ? [made] : [made, ...found.slice(1)];
   };
   // Hono's routers put a faster `match` in their own place when they are first asked.
   Object.defineProperty(router, 'match', {
@@ -92,63 +112,90 @@ export function guard<E extends Env>(
 
 /** Makes guarded entries out of those of a match. */
 function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate: Gate) {
-  const texts = new Set(declared.map(({ text }) => text));
+  const byPath = new Map<string, Set<string>>();
+  for (const { method, path } of declared) {
+    byPath.set(path, (byPath.get(path) ?? new Set()).add(method));
+  }
   const find = finder(declared.filter((each) => oddSegment(each) === undefined));
 
-  /** The gate, and then the handlers; `first` is the route that would serve the request if no middleware did. */
-  function enter(context: Context, run: () => unknown, first: string | undefined, opened: boolean): unknown {
+  /** The gate, and then the handlers. */
+  function enter(context: Context, next: Next, first: Step | undefined, way: Way): unknown {
     const { raw } = context.req;
-    const incoming = (context.env as { incoming?: IncomingMessage } | undefined)?.incoming;
+    const incoming = incomingOf(context);
     const target = incoming?.url ?? originForm(raw.url);
-    const deny = (found: NonNullable<Finding>) =>
-      refusal(context, judge.refusal(raw.method, target, found), judge.challenge);
     const reason = incoming === undefined ? unclear(raw, target) : ambiguity(incoming, target);
-    if (reason !== undefined) return deny({ reason });
+    if (reason !== undefined) return deny(context, target, { reason });
     if (incoming !== undefined) learnServer(incoming, gate);
+    const method = isUpgrade(raw, incoming) ? UPGRADE : raw.method;
     const isPublic =
-      (first !== undefined && texts.has(`${raw.method} ${first}`)) ||
-      (opened && find(raw.method, pathOf(target)) !== undefined);
-    if (isPublic && !asksForMethod(target)) return limited(context, run, deny);
-    const go = (found: Finding) => {
-      if (found !== undefined) return deny(found);
-      if (incoming !== undefined) releaseSocket(incoming);
-      return run();
-    };
+      way.methods?.has(method) === true || (way.opened && find(method, pathOf(target)) !== undefined);
+    if (isPublic && !asksForMethod(target)) {
+      return limited(context, next, first, target, {
+        method,
+        released: false,
+        free: false,
+        denied: undefined,
+      });
+    }
     const found = judge.ask(context);
-    return found instanceof Promise ? found.then(go) : go(found);
+    if (found === undefined) return run(context, next, first);
+    if (!(found instanceof Promise)) return deny(context, target, found);
+    return found.then((later) =>
+      later === undefined ? run(context, next, first) : deny(context, target, later),
+    );
+  }
+
+  function deny(context: Context, target: string, found: NonNullable<Finding>): Response {
+    const status = judge.refusal(context.req.raw.method, target, found);
+    const incoming = incomingOf(context);
+    if (incoming !== undefined) refuseSocket(incoming, status, judge.challenge);
+    return refusal(context, status, judge.challenge);
+  }
+
+  function run(context: Context, next: Next, first: Step | undefined): unknown {
+    const incoming = incomingOf(context);
+    if (incoming !== undefined) releaseSocket(incoming);
+    return first === undefined ? next() : first.handler(context, next);
   }
 
   /** What the handlers answer counts only if a public route, or `authorize`, has released it. At once where they answer at once. */
   function limited(
     context: Context,
-    run: () => unknown,
-    deny: (found: NonNullable<Finding>) => Response,
+    next: Next,
+    first: Step | undefined,
+    target: string,
+    visa: Visa,
   ): unknown {
-    const visa: Visa = { released: false, free: false, denied: undefined };
     (context as unknown as WithVisa)[VISA] = visa;
-    const passed = (answer: unknown) =>
-      visa.released || visa.free
-        ? answer
-        : deny(visa.denied ?? { reason: 'answered by something that is not public' });
+    const passed = (answer: unknown) => {
+      if (!visa.released && !visa.free) {
+        return deny(context, target, visa.denied ?? { reason: 'answered by something that is not public' });
+      }
+      const incoming = incomingOf(context);
+      if (visa.method === UPGRADE && incoming !== undefined) releaseSocket(incoming);
+      return answer;
+    };
     const failed = (error: unknown) => {
       if (visa.released || visa.free) throw error;
       return passed(undefined);
     };
     try {
-      const answer = run();
+      const answer = first === undefined ? next() : step(context, next, first);
       return answer instanceof Promise ? answer.then(passed, failed) : passed(answer);
     } catch (error) {
       return failed(error);
     }
   }
 
-  function step(context: Context, next: Next, [handler, route]: Entry[0]): unknown {
+  function step(context: Context, next: Next, own: Step): unknown {
+    const { handler } = own;
     const visa = (context as unknown as WithVisa)[VISA];
     if (visa === undefined || visa.free) return handler(context, next);
     if (visa.denied !== undefined) return undefined;
-    if (isMiddleware(route))
-      return isOpen(original(route)) ? answers(visa, handler, context, next) : handler(context, next);
-    if (texts.has(`${context.req.raw.method} ${route.path}`)) return answers(visa, handler, context, next);
+    if (own.isMiddleware) {
+      return own.isOpen ? answers(visa, handler, context, next) : handler(context, next);
+    }
+    if (own.methods?.has(visa.method) === true) return answers(visa, handler, context, next);
     const go = (found: Finding) => {
       if (found === undefined) {
         visa.free = true;
@@ -172,23 +219,44 @@ function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate:
 
   return (entries: readonly Entry[]): readonly Entry[] => {
     const first = entries.find(([[, route]]) => !isMiddleware(route))?.[0][1].path;
-    const opened = entries.some(([[, route]]) => isOpen(original(route)));
-    const head = entries[0];
-    if (head === undefined) {
+    const way: Way = {
+      methods: first === undefined ? undefined : byPath.get(first),
+      opened: entries.some(([[, route]]) => isOpen(original(route))),
+    };
+    if (entries.length === 0) {
       const route: RouterRoute = {
         method: 'ALL',
         path: '*',
-        handler: (context, next) => enter(context, next, first, opened),
+        handler: (context, next) => enter(context, next, undefined, way),
       };
       return [[[route.handler, route], {}]];
     }
-    return entries.map(([pair, params], index) => {
-      const run: Handler = (context, next) => step(context, next, pair);
-      const handler: Handler =
-        index === 0 ? (context, next) => enter(context, () => run(context, next), first, opened) : run;
-      return [[handler, pair[1]], params];
+    return entries.map(([[handler, route], params], index) => {
+      const own: Step = {
+        handler,
+        isMiddleware: isMiddleware(route),
+        isOpen: isOpen(original(route)),
+        methods: byPath.get(route.path),
+      };
+      const guarded: Handler =
+        index === 0
+          ? (context, next) => enter(context, next, own, way)
+          : (context, next) => step(context, next, own);
+      return [[guarded, route], params];
     });
   };
+}
+
+/** Node's own request, where the application runs on Node. */
+function incomingOf({ env }: Context): IncomingMessage | undefined {
+  return (env as { incoming?: IncomingMessage } | undefined)?.incoming;
+}
+
+/** Node says whether somebody takes the upgrade; elsewhere whoever asks for one may get it. */
+function isUpgrade(raw: Request, incoming: IncomingMessage | undefined): boolean {
+  return incoming === undefined
+    ? raw.headers.has('upgrade')
+    : (incoming as { upgrade?: boolean }).upgrade === true;
 }
 
 /** The refusal as the only answer: what others set before, headers too, is gone. */
@@ -230,6 +298,9 @@ function routesOf(routes: readonly RouterRoute[], declared: readonly Declaration
     routes.filter((route) => !isMiddleware(route)),
     declared,
     hasAuthorize,
-    ({ path }) => opened.some((route) => path.startsWith(route.path.replace(/\/?\*$/, ''))),
+    ({ path, method }) =>
+      // Whether a route takes upgrades is known to itself alone.
+      (method === UPGRADE && routes.some((each) => each.path === path && !isMiddleware(each))) ||
+      opened.some((route) => path.startsWith(route.path.replace(/\/?\*$/, ''))),
   );
 }

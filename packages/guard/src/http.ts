@@ -1,13 +1,13 @@
 // The guard of node:http: stands before the server, so that no listener sees a request that was not let in.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import { finder, readDeclaration } from './declaration.ts';
+import { finder, mustBeLiteral, readDeclaration } from './declaration.ts';
 import { type Finding, judgeBy } from './judge.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
 import { refuse } from './seal.ts';
-import { isServer, stand } from './server.ts';
+import { isServer, publicUpgrades, stand } from './server.ts';
 import { tableOf } from './table.ts';
 
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
@@ -28,13 +28,9 @@ export function guard(server: Server | HttpsServer, options: GuardOptions<Incomi
   if (!isServer(server)) {
     throw new TypeError('guard: expected a server of node:http or node:https');
   }
-  const declared = (options.public ?? []).map((text) => {
-    const declaration = readDeclaration(text);
-    if (declaration.literal) return declaration;
-    throw new TypeError(
-      `public: '${text}' is no literal path; node:http has no routes that could be compared with a pattern`,
-    );
-  });
+  const declared = (options.public ?? []).map((text) =>
+    mustBeLiteral(readDeclaration(text), 'node:http has'),
+  );
   const find = finder(declared);
   const judge = judgeBy(options);
 
@@ -46,6 +42,7 @@ export function guard(server: Server | HttpsServer, options: GuardOptions<Incomi
   };
   stand(server, {
     judge,
+    opens: publicUpgrades(find),
     ask: judge.ask,
     admit(request, response) {
       const target = request.url ?? '';

@@ -2,14 +2,15 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type Koa from 'koa';
 import type { Context, Middleware, Next } from 'koa';
-import { type Declaration, finder, mustBeMatchable, readDeclaration } from './declaration.ts';
+import { type Declaration, finder, mustBeMatchable, readDeclaration, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
 import { type Finding, type Judge, judgeBy } from './judge.ts';
 import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
-import { refuse, type Seal, seal } from './seal.ts';
-import { type Gate, isListener, learnServer, watchServers } from './server.ts';
+import { refuse, type Seal, sealer } from './seal.ts';
+import { isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
 import { type Known, tableOf } from './table.ts';
 
 export { open } from './open.ts';
@@ -60,8 +61,13 @@ export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Co
   const judge = judgeBy(options);
   const gate: Gate = {
     judge,
+    opens: publicUpgrades(find),
     ask: (request) => judge.ask(own.createContext(request, new ServerResponse(request))),
   };
+  const seal = sealer((response, target) => {
+    const found = { reason: 'answered by something that is not public' } as const;
+    refuse(response, judge.refusal(response.req.method, target, found), judge.challenge);
+  });
   const { callback, handleRequest } = own;
 
   const handle: Guard = { routes: () => routesOf(own.middleware, declared, judge.hasAuthorize) };
@@ -84,17 +90,19 @@ export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Co
       const visa: Visa = {
         declared: declaration,
         path,
-        seal: seal(res, () => deny(judge, context, { reason: 'answered by something that is not public' })),
+        seal: seal(res, target),
         judge,
         free: false,
       };
       visa.seal.released = declaration.literal;
       return handleRequest.call(app, context, () => walk(own.middleware, visa, context));
     }
-    const go = (found: Finding) =>
-      found === undefined ? handleRequest.call(app, context, run) : deny(judge, context, found);
     const found = judge.ask(context);
-    return found instanceof Promise ? found.then(go) : go(found);
+    if (found === undefined) return handleRequest.call(app, context, run);
+    if (!(found instanceof Promise)) return deny(judge, context, found);
+    return found.then((later) =>
+      later === undefined ? handleRequest.call(app, context, run) : deny(judge, context, later),
+    );
   };
   return handle;
 }
@@ -106,25 +114,35 @@ function deny(judge: Judge<Context>, { req, res, originalUrl }: Context, found: 
 /** The middleware one after the other as Koa runs them, with a look at each before it runs. */
 function walk(middleware: readonly Middleware[], visa: Visa, context: Context): Promise<unknown> {
   let last = -1;
-  const dispatch = async (index: number): Promise<unknown> => {
-    if (index <= last) throw new Error('next() called multiple times');
+  const dispatch = (index: number): Promise<unknown> => {
+    if (index <= last) return Promise.reject(new Error('next() called multiple times'));
     last = index;
     const each = middleware[index];
-    if (each === undefined || !(await mayRun(each, visa, context))) return undefined;
+    if (each === undefined) return Promise.resolve();
+    try {
+      const may = mayRun(each, visa, context);
+      if (may === true) return Promise.resolve(run(each, index + 1));
+      if (may === false) return Promise.resolve();
+      return may.then((yes) => (yes ? run(each, index + 1) : undefined));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+  const run = (each: Middleware, following: number): unknown => {
     const { seal } = visa;
-    if (!isOpen(each) || visa.free) return each(context as never, () => dispatch(index + 1));
+    if (!isOpen(each) || visa.free) return each(context as never, () => dispatch(following));
     const before = seal.released;
     seal.released = true;
     const next: Next = () => {
       seal.released = before;
-      return dispatch(index + 1);
+      return dispatch(following);
     };
     return each(context as never, next);
   };
   return dispatch(0);
 }
 
-async function mayRun(middleware: Middleware, visa: Visa, context: Context): Promise<boolean> {
+function mayRun(middleware: Middleware, visa: Visa, context: Context): boolean | Promise<boolean> {
   if (visa.free) return true;
   if (visa.seal.refused) return false;
   const { declared, path } = visa;
@@ -135,7 +153,14 @@ async function mayRun(middleware: Middleware, visa: Visa, context: Context): Pro
     visa.seal.released = true;
     return true;
   }
-  const found = await visa.judge.ask(context);
+  const found = visa.judge.ask(context);
+  return found instanceof Promise
+    ? found.then((later) => settle(visa, context, later))
+    : settle(visa, context, found);
+}
+
+/** What `authorize` has said about a request that turned out to be for another route. */
+function settle(visa: Visa, context: Context, found: Finding): boolean {
   if (found === undefined) {
     visa.free = true;
     visa.seal.released = true;
@@ -172,5 +197,7 @@ function routesOf(
   );
   const plain = middleware.some((each) => routerOf(each) === undefined);
   const opened = middleware.some(isOpen);
-  return tableOf(known, declared, hasAuthorize, ({ literal }) => (literal ? plain : opened));
+  return tableOf(known, declared, hasAuthorize, ({ literal, method }) =>
+    method === UPGRADE ? true : literal ? plain : opened,
+  );
 }

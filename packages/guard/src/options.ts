@@ -41,7 +41,10 @@ export interface Refusal {
 export interface GuardOptions<Request> {
   /** Asked for every request that is not for a public route. Without it nothing but the public routes is served. */
   readonly authorize?: (request: Request) => Answer | Promise<Answer>;
-  /** The routes that anybody may use, each as `METHOD /path`, the path spelled as in the framework. */
+  /**
+   * The routes that anybody may use, each as `METHOD /path`, the path spelled as in the framework. `UPGRADE /path` are the
+   * websockets of a path.
+   */
   readonly public?: readonly string[];
   /** Milliseconds that `authorize` may take; 5000 unless told. */
   readonly timeout?: number;

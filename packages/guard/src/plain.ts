@@ -29,61 +29,89 @@ function isUtf8(target: string): boolean {
 /** A host and perhaps a port, and nothing that could become a path or a user when a URL is made of it. */
 const HOST = /^[\w.:[\]-]*$/;
 
-const SINGLE = new Map([
-  ['host', 1],
-  ['authorization', 2],
-  ['content-length', 4],
-  ['transfer-encoding', 8],
-  ['content-type', 16],
-]);
-const BODY_TWICE = 4 | 8;
-const OVERRIDES = new Set([
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
-  'x-original-method',
-  'x-original-url',
-  'x-rewrite-url',
-]);
+const HOSTS = 1;
+const CODING = 8;
+const BODY_TWICE = 4 | CODING;
+const OVERRIDE = -1;
+const NAMES: readonly (readonly [name: string, meaning: number])[] = [
+  ['Host', HOSTS],
+  ['Authorization', 2],
+  ['Content-Length', 4],
+  ['Transfer-Encoding', CODING],
+  ['Content-Type', 16],
+  ['X-HTTP-Method', OVERRIDE],
+  ['X-HTTP-Method-Override', OVERRIDE],
+  ['X-Method-Override', OVERRIDE],
+  ['X-Original-Method', OVERRIDE],
+  ['X-Original-URL', OVERRIDE],
+  ['X-Rewrite-URL', OVERRIDE],
+];
+/** In capitals as most clients write them, and in lower case. */
+const MEANINGS = new Map(
+  NAMES.flatMap(([name, meaning]) => [[name, meaning] as const, [name.toLowerCase(), meaning]]),
+);
 /** Headers of other lengths are of no interest: one comparison for most of them. */
-const LENGTHS = new Set([...SINGLE.keys(), ...OVERRIDES].map((name) => name.length));
-const INTERESTING = Array.from({ length: 32 }, (_, length) => LENGTHS.has(length));
+const INTERESTING = Array.from({ length: 32 }, (_, length) => NAMES.some(([name]) => name.length === length));
+
+/** The host of the last request that had a good one; it is the same for most. */
+let lastHost = '';
+
+function isHost(value: string): boolean {
+  if (value === lastHost) return true;
+  if (!HOST.test(value)) return false;
+  lastHost = value;
+  return true;
+}
 
 /**
  * Whether nothing in the headers lets two programs see two requests: a header twice of which only one can count, two
- * lengths of the body, a value over two lines, another method or path than in the request line, a host that is none.
+ * lengths of the body, another method or path than in the request line, a host that is none.
  *
  * @param raw names and values in turn, as Node's `rawHeaders` has them
  */
 export function hasPlainHeaders(raw: readonly string[]): boolean {
   let seen = 0;
   for (let i = 0; i < raw.length; i += 2) {
-    const value = raw[i + 1]!;
-    if (value.includes('\n') || value.includes('\r')) return false;
     const given = raw[i]!;
     if (INTERESTING[given.length] !== true) continue;
-    const name = given.toLowerCase();
-    const bit = SINGLE.get(name);
-    if (bit === undefined) {
-      if (OVERRIDES.has(name)) return false;
-      continue;
-    }
-    if ((seen & bit) !== 0) return false;
-    seen |= bit;
-    if (bit === 1 && !HOST.test(value)) return false;
-    if (bit === 8 && value.toLowerCase() !== 'chunked') return false;
+    const meaning = MEANINGS.get(given) ?? MEANINGS.get(given.toLowerCase());
+    if (meaning === undefined) continue;
+    if (meaning === OVERRIDE || (seen & meaning) !== 0) return false;
+    seen |= meaning;
+    if (meaning === HOSTS && !isHost(raw[i + 1]!)) return false;
+    if (meaning === CODING && raw[i + 1]!.toLowerCase() !== 'chunked') return false;
   }
   return (seen & BODY_TWICE) !== BODY_TWICE;
 }
 
+/** Whether a name or value goes over two lines. */
+function hasLineEnds(raw: readonly string[]): boolean {
+  return raw.some((text) => text.includes('\n') || text.includes('\r'));
+}
+
+/** Node's option for all servers that do not say otherwise, `--insecure-http-parser`. */
+const LENIENT = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].some((each) =>
+  /(^|\s)--insecure[-_]http[-_]parser/.test(each),
+);
+
+/**
+ * Whether headers over two lines could be in a request. Node's parser refuses them, so there is nothing to look for;
+ * the lenient one (`insecureHTTPParser`) joins them to one line before anybody sees them, so its requests are all unclear.
+ */
+function mayBeFolded({ socket, rawHeaders }: Pick<IncomingMessage, 'rawHeaders' | 'socket'>): boolean {
+  const server = (socket as { server?: { insecureHTTPParser?: boolean } } | null | undefined)?.server;
+  if (server === undefined || server === null) return hasLineEnds(rawHeaders);
+  return server.insecureHTTPParser ?? LENIENT;
+}
+
 /** What is not plain in a request, if anything. */
 export function ambiguity(
-  request: Pick<IncomingMessage, 'rawHeaders' | 'httpVersionMajor'>,
+  request: Pick<IncomingMessage, 'rawHeaders' | 'httpVersionMajor' | 'socket'>,
   target: string,
 ): 'ambiguous target' | 'ambiguous headers' | 'HTTP/2' | undefined {
   if (request.httpVersionMajor > 1) return 'HTTP/2';
   if (!isPlainTarget(target)) return 'ambiguous target';
-  return hasPlainHeaders(request.rawHeaders) ? undefined : 'ambiguous headers';
+  return hasPlainHeaders(request.rawHeaders) && !mayBeFolded(request) ? undefined : 'ambiguous headers';
 }
 
 /** The path of a target, without its query. */

@@ -1,5 +1,5 @@
 // The seal: a response that nobody can write to until the guard has released it. What writes before becomes the refusal.
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { ServerResponse, STATUS_CODES } from 'node:http';
 
 const SEAL = Symbol('moat guard');
 
@@ -10,18 +10,14 @@ export interface Seal {
   /** Whether the refusal was sent; all that is written afterwards is dropped. */
   refused: boolean;
   /** Sends the refusal, called once when something writes to the sealed response. */
-  readonly onWrite: (response: ServerResponse, seal: Seal) => void;
+  readonly onWrite: (response: ServerResponse, target: string) => void;
+  /** The target as the client sent it, for the log: what runs may change that of the request. */
+  readonly target: string;
   /** The seal of a guard further out, which has to be released as well. */
   readonly outer: Seal | undefined;
-  readonly writeHead: ServerResponse['writeHead'];
-  readonly write: ServerResponse['write'];
-  readonly end: ServerResponse['end'];
-  readonly flushHeaders: ServerResponse['flushHeaders'];
 }
 
-type Sealed = ServerResponse & { [SEAL]?: Seal };
-/** The four methods have overloads; their arguments go through as they came. */
-type Through = (this: ServerResponse, ...values: unknown[]) => never;
+type Sealed = ServerResponse & { [SEAL]?: Seal | undefined };
 
 /** The seal of a response, if it has one. */
 export function sealOf(response: ServerResponse): Seal | undefined {
@@ -29,65 +25,72 @@ export function sealOf(response: ServerResponse): Seal | undefined {
 }
 
 /**
- * Seals a response. `writeHead` is on the way of every header (`end`, `write` and `flushHeaders` of Node call it), but a
- * refusal inside it would let their bodies follow; therefore all four are held.
+ * What seals a guard's responses, before anything of the application runs.
+ *
+ * @param onWrite one function for all responses of a guard: to make one for each costs more than the seal
  */
-export function seal(response: ServerResponse, onWrite: Seal['onWrite']): Seal {
-  const target = response as Sealed;
-  const made: Seal = {
-    released: false,
-    refused: false,
-    onWrite,
-    outer: target[SEAL],
-    writeHead: target.writeHead,
-    write: target.write,
-    end: target.end,
-    flushHeaders: target.flushHeaders,
+export function sealer(onWrite: Seal['onWrite']): (response: ServerResponse, target: string) => Seal {
+  hold();
+  return (response: Sealed, target) => {
+    const made: Seal = { released: false, refused: false, onWrite, target, outer: response[SEAL] };
+    response[SEAL] = made;
+    return made;
   };
-  target[SEAL] = made;
-  if (made.outer === undefined) {
-    target.writeHead = writeHead;
-    target.write = write;
-    target.end = end;
-    target.flushHeaders = flushHeaders;
-  }
-  return made;
-}
-
-/** The outermost seal's methods are Node's own (or of whoever wrapped them before the guard). */
-function base(response: Sealed): Seal {
-  let each = response[SEAL]!;
-  while (each.outer !== undefined) each = each.outer;
-  return each;
 }
 
 /** Whether the write may go through; sends the refusal if not. */
-function passes(response: Sealed): boolean {
-  const first = response[SEAL]!;
+function passes(response: ServerResponse, first: Seal): boolean {
   for (let each: Seal | undefined = first; each !== undefined; each = each.outer) {
     if (each.refused) return false;
     if (each.released) continue;
     each.refused = true;
-    each.onWrite(response, each);
+    each.onWrite(response, each.target);
     return false;
   }
   return true;
 }
 
-function writeHead(this: Sealed, a: unknown, b?: unknown, c?: unknown): ServerResponse {
-  return passes(this) ? (base(this).writeHead as Through).call(this, a, b, c) : this;
-}
+const { writeHead, write, end, flushHeaders, writeContinue, writeProcessing, writeEarlyHints } =
+  ServerResponse.prototype;
+/** The methods have overloads; their arguments go through as they came. */
+type Through = (this: ServerResponse, ...values: unknown[]) => never;
+let held = false;
 
-function write(this: Sealed, a: unknown, b?: unknown, c?: unknown): boolean {
-  return passes(this) ? (base(this).write as Through).call(this, a, b, c) : true;
-}
-
-function end(this: Sealed, a?: unknown, b?: unknown, c?: unknown): ServerResponse {
-  return passes(this) ? (base(this).end as Through).call(this, a, b, c) : this;
-}
-
-function flushHeaders(this: Sealed): void {
-  if (passes(this)) base(this).flushHeaders.call(this);
+/**
+ * Looks for a seal in each method of Node's responses that writes. `writeHead` is on the way of every header (`end`, `write`
+ * and `flushHeaders` call it), but a refusal inside it would let their bodies follow; therefore all are held. In the
+ * prototype, so that nobody who takes a method from there comes past it, and no response gets methods of its own.
+ */
+function hold(): void {
+  if (held) return;
+  held = true;
+  const may = (response: Sealed) => {
+    const sealed = response[SEAL];
+    return sealed === undefined || passes(response, sealed);
+  };
+  Object.assign(ServerResponse.prototype, {
+    writeHead(this: ServerResponse, a: unknown, b: unknown, c: unknown) {
+      return may(this) ? (writeHead as Through).call(this, a, b, c) : this;
+    },
+    write(this: ServerResponse, a: unknown, b: unknown, c: unknown) {
+      return may(this) ? (write as Through).call(this, a, b, c) : true;
+    },
+    end(this: ServerResponse, a: unknown, b: unknown, c: unknown) {
+      return may(this) ? (end as Through).call(this, a, b, c) : this;
+    },
+    flushHeaders(this: ServerResponse) {
+      if (may(this)) flushHeaders.call(this);
+    },
+    writeContinue(this: ServerResponse, done: unknown) {
+      if (may(this)) (writeContinue as Through).call(this, done);
+    },
+    writeProcessing(this: ServerResponse) {
+      if (may(this)) writeProcessing.call(this);
+    },
+    writeEarlyHints(this: ServerResponse, hints: unknown, done: unknown) {
+      if (may(this)) (writeEarlyHints as Through).call(this, hints, done);
+    },
+  });
 }
 
 /**
@@ -109,13 +112,16 @@ export function refuse(response: ServerResponse, status: 401 | 403, challenge: s
   response.setHeader('content-length', '0');
   if (status === 401) response.setHeader('www-authenticate', challenge);
   if (sealed === undefined) response.end();
-  else finish(response as Sealed);
+  else finish(response, sealed);
 }
 
-/** Node's `end` asks `this` for its `writeHead`, so that one has to be Node's again before. */
-function finish(response: Sealed): void {
-  const { writeHead: original, end: last } = base(response);
-  response.writeHead = original;
-  (last as Through).call(response);
+/** Node's `end` asks `this` for its `writeHead`: it gets Node's own, not that of a middleware that would add headers. */
+function finish(response: Sealed, sealed: Seal): void {
+  const own = Object.getOwnPropertyDescriptor(response, 'writeHead');
+  response[SEAL] = undefined;
   response.writeHead = writeHead;
+  (end as Through).call(response);
+  if (own === undefined) Reflect.deleteProperty(response, 'writeHead');
+  else Object.defineProperty(response, 'writeHead', own);
+  response[SEAL] = sealed;
 }

@@ -1,10 +1,13 @@
 // Servers: the one place through which all of a server's events go, whoever listens and since when.
 import { channel } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import type { Finding, Judge } from './judge.ts';
-import { ambiguity } from './plain.ts';
+import { type finder, UPGRADE } from './declaration.ts';
+import type { Gate } from './gate.ts';
+import { asksForMethod, pathOf } from './plain.ts';
+import { upgrade } from './upgrade.ts';
 
 /** A server that a guard can stand before. */
 export type GuardedServer = HttpServer | HttpsServer;
@@ -14,15 +17,9 @@ export function isServer(value: unknown): value is GuardedServer {
   return value instanceof HttpServer || value instanceof HttpsServer;
 }
 
-/** What decides about a server's requests and upgrades. */
-export interface Gate {
-  /** Whether the listeners may have the request. Without it they have it. */
-  admit?(request: IncomingMessage, response: ServerResponse): boolean | Promise<boolean>;
-  /** Asks `authorize` about an upgrade. Without it the framework has to release the socket that the upgrade came on. */
-  ask?(request: IncomingMessage): Finding | Promise<Finding>;
-  /** Whether the framework takes upgrades at all now; without it that is not known. */
-  takesUpgrades?(): boolean;
-  readonly judge: Pick<Judge<never>, 'refusal' | 'challenge'>;
+/** What a gate `opens` by declarations alone, each for one literal path. */
+export function publicUpgrades(find: ReturnType<typeof finder>): NonNullable<Gate['opens']> {
+  return ({ url = '' }) => find(UPGRADE, pathOf(url)) !== undefined && !asksForMethod(url);
 }
 
 const GATE = Symbol('moat gate');
@@ -39,108 +36,34 @@ type Emit = (this: unknown, event: string | symbol, ...values: unknown[]) => boo
 
 function takeOver(server: GuardedServer, gateOf: () => Gate | undefined): void {
   const emit = server.emit as Emit;
-  const go = (event: string, values: unknown[]) => emit.call(server, event, ...values);
-  server.emit = ((event: string, ...values: unknown[]): boolean => {
+  const request = (event: string, asked: IncomingMessage, response: ServerResponse): boolean => {
+    const admitted = gateOf()?.admit?.(asked, response) ?? true;
+    if (admitted === true) return emit.call(server, event, asked, response);
+    if (admitted !== false) {
+      void admitted.then((yes) => {
+        if (yes && !response.destroyed && asked.socket?.destroyed !== true)
+          emit.call(server, event, asked, response);
+      });
+    }
+    return true;
+  };
+  // Named arguments, and each case a call of its own: this runs for each request, and a list of arguments costs more than the look.
+  server.emit = ((event: string | symbol, first: unknown, second: unknown, ...rest: unknown[]): boolean => {
     switch (event) {
       case 'request':
       case 'checkContinue':
-      case 'checkExpectation': {
-        const [request, response] = values as [IncomingMessage, ServerResponse];
-        const admitted = gateOf()?.admit?.(request, response) ?? true;
-        if (admitted === true) return go(event, values);
-        if (admitted !== false) {
-          void admitted.then((yes) => {
-            if (yes && !response.destroyed && request.socket?.destroyed !== true) go(event, values);
-          });
-        }
-        return true;
-      }
+      case 'checkExpectation':
+        return request(event, first as IncomingMessage, second as ServerResponse);
       case 'upgrade':
-      case 'connect': {
-        const [request, socket] = values as [IncomingMessage, Duplex];
-        upgrade(gateOf(), request, socket, () => go(event, values));
+      case 'connect':
+        upgrade(gateOf(), first as IncomingMessage, second as Duplex, () =>
+          emit.call(server, event, first, second, ...rest),
+        );
         return true;
-      }
       default:
-        return go(event, values);
+        return emit.call(server, event, first, second, ...rest);
     }
   }) as typeof server.emit;
-}
-
-function upgrade(gate: Gate | undefined, request: IncomingMessage, socket: Duplex, go: () => void): void {
-  const target = request.url ?? '';
-  const refuse = (found: NonNullable<Finding>) => {
-    const status = gate?.judge.refusal(request.method, target, found) ?? 401;
-    const reason = status === 403 ? 'Forbidden' : 'Unauthorized';
-    const challenge = status === 401 ? `WWW-Authenticate: ${gate?.judge.challenge ?? 'Bearer'}\r\n` : '';
-    socket.end(`HTTP/1.1 ${status} ${reason}\r\n${challenge}Content-Length: 0\r\nConnection: close\r\n\r\n`);
-  };
-  const ignore = () => undefined;
-  socket.on('error', ignore);
-  const unclear = request.method === 'CONNECT' ? 'upgrade' : ambiguity(request, target);
-  if (gate === undefined || unclear !== undefined) {
-    refuse({ reason: unclear ?? 'upgrade' });
-    return;
-  }
-  const pass = () => {
-    socket.off('error', ignore);
-    go();
-  };
-  if (gate.ask === undefined) {
-    if (gate.takesUpgrades?.() === false) {
-      refuse({ reason: 'upgrade' });
-      return;
-    }
-    sealSocket(socket, () => {
-      refuse({ reason: 'upgrade' });
-      // Whoever wrote would read as well, what the client sends blindly.
-      socket.destroy();
-    });
-    pass();
-    return;
-  }
-  const decide = (found: Finding) => {
-    if (found !== undefined) refuse(found);
-    else if (!socket.destroyed) pass();
-  };
-  const found = gate.ask(request);
-  if (found instanceof Promise) void found.then(decide);
-  else decide(found);
-}
-
-const RELEASE = Symbol('moat release');
-type WithRelease = { [RELEASE]?: () => void };
-
-/** Nothing goes out on the socket before the framework's gate has let the request in. */
-function sealSocket(socket: Duplex, onWrite: () => void): void {
-  const { write, end } = socket;
-  const sealed = socket as Duplex & WithRelease;
-  // Fastify hands the upgrades of its second server (the other address of localhost) to its first one.
-  if (sealed[RELEASE] !== undefined) return;
-  const release = () => {
-    delete sealed[RELEASE];
-    socket.write = write;
-    socket.end = end;
-  };
-  const held = () => {
-    release();
-    onWrite();
-    socket.write = (() => true) as Duplex['write'];
-  };
-  sealed[RELEASE] = release;
-  socket.write = (() => {
-    held();
-    return true;
-  }) as Duplex['write'];
-  socket.end = (() => {
-    held();
-    return socket;
-  }) as Duplex['end'];
-}
-
-/** Lets the framework write to the socket of an upgrade that its gate has decided about. */
-export function releaseSocket(request: IncomingMessage): void {
-  (request.socket as WithRelease | null)?.[RELEASE]?.();
 }
 
 const gates: Gate[] = [];
@@ -153,7 +76,7 @@ const byListener = new WeakMap<object, Gate>();
  * before it reads a request from it, which is in time.
  *
  * A server that is known neither by its listener nor by an earlier request is taken to serve the only guarded
- * application of the process; where there are several, its upgrades are refused.
+ * application of the process; where there are several, its upgrades are refused, unless one of them decides by its routes.
  */
 export function watchServers(gate: Gate): void {
   watchConnections();
@@ -166,6 +89,9 @@ export function isListener(listener: object, gate: Gate): void {
   byListener.set(listener, gate);
 }
 
+/** Of several applications one may decide about an upgrade, when it finds a route for it; nobody else can. */
+const SEALED: Gate = { judge: { refusal: () => 401, challenge: 'Bearer' } };
+
 function watchConnections(): void {
   if (!watching) channel('net.server.socket').subscribe(onConnection);
   watching = true;
@@ -177,9 +103,14 @@ export function learnServer(request: IncomingMessage, gate: Gate): void {
   if (server !== undefined && server !== null && server[GATE] === undefined) server[GATE] = gate;
 }
 
+/** A server of HTTP/2 may take HTTP/1.1 as well, and with it upgrades. Its streams are refused by who gets their requests. */
+function isWatchable(server: unknown): server is GuardedServer {
+  return isServer(server) || (server instanceof EventEmitter && server.listenerCount('request') > 0);
+}
+
 function onConnection(message: unknown): void {
-  const server: unknown = (message as { socket?: { server?: unknown } }).socket?.server;
-  if (!isServer(server) || watched.has(server)) return;
+  const { server } = (message as { socket: { server?: unknown } }).socket;
+  if (!isWatchable(server) || watched.has(server)) return;
   watched.add(server);
   takeOver(server, () => {
     const own = server as WithGate;
@@ -190,6 +121,9 @@ function onConnection(message: unknown): void {
         .map((each) => byListener.get(each))
         .find(Boolean);
     if (known !== undefined) own[GATE] = known;
-    return known ?? (gates.length === 1 ? gates[0] : undefined);
+    return (
+      known ??
+      (gates.length === 1 ? gates[0] : gates.some(({ ask }) => ask === undefined) ? SEALED : undefined)
+    );
   });
 }

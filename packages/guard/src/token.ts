@@ -8,7 +8,8 @@ export type WithHeaders =
   | { readonly headers: { readonly authorization?: string | undefined } }
   | { readonly req: { header(name: 'authorization'): string | undefined }; readonly env?: unknown };
 
-const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
+const BEARER = /^bearer +/i;
+const TOKEN = /^[\w.~+/-]+=*$/;
 const SHORTEST = 16;
 const LONGEST = 256;
 
@@ -32,14 +33,16 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
         `tokenIs: expected tokens of ${SHORTEST} to ${LONGEST} characters out of A-Z a-z 0-9 - . _ ~ + / and =, got ${given}`,
       );
     }
-    return fill(Buffer.alloc(LONGEST), token);
+    return fill(new Uint8Array(LONGEST), token, 0);
   });
-  const given = Buffer.alloc(LONGEST);
+  const given = new Uint8Array(LONGEST);
   return (request) => {
     const header = headerOf(request);
-    const sent = typeof header === 'string' ? BEARER.exec(header)?.[1] : undefined;
-    if (sent === undefined || sent.length > LONGEST) return false;
-    fill(given, sent);
+    if (typeof header !== 'string') return false;
+    const from =
+      header.startsWith('Bearer ') && header[7] !== ' ' ? 7 : (BEARER.exec(header)?.[0].length ?? 0);
+    if (from === 0 || header.length - from > LONGEST) return false;
+    fill(given, header, from);
     let found = false;
     for (const each of filled) found = timingSafeEqual(each, given) || found;
     return found;
@@ -54,12 +57,15 @@ function headerOf(request: WithHeaders): string | undefined {
 }
 
 function isToken(text: string): boolean {
-  return text.length >= SHORTEST && text.length <= LONGEST && BEARER.test(`Bearer ${text}`);
+  return text.length >= SHORTEST && text.length <= LONGEST && TOKEN.test(text);
 }
 
-/** A token has no NUL, so that no two are alike when they are filled up with it. */
-function fill(buffer: Buffer, token: string): Buffer {
-  buffer.fill(0);
-  buffer.write(token, 'latin1');
-  return buffer;
+/** Fills a text up with NUL; what is no character of a token becomes 255, so that no two are alike. */
+function fill(bytes: Uint8Array, text: string, from: number): Uint8Array {
+  bytes.fill(0);
+  for (let i = from; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    bytes[i - from] = code > 32 && code < 127 ? code : 255;
+  }
+  return bytes;
 }

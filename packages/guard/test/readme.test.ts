@@ -19,7 +19,16 @@ const MAJORS = [
   { label: 'Express 4', example: 'express', libraries: { express: 'express4' } },
   { label: 'Fastify 5', example: 'fastify', libraries: { fastify: 'fastify' } },
   { label: 'Fastify 4', example: 'fastify', libraries: { fastify: 'fastify4' } },
-  { label: 'Hono 4', example: 'hono', libraries: { hono: 'hono', '@hono/node-server': '@hono/node-server' } },
+  {
+    label: 'Hono 4 with node-server 2',
+    example: 'hono',
+    libraries: { hono: 'hono', '@hono/node-server': 'hono-node-server2' },
+  },
+  {
+    label: 'Hono 4 with node-server 1',
+    example: 'hono',
+    libraries: { hono: 'hono', '@hono/node-server': '@hono/node-server' },
+  },
   {
     label: 'Hono 3',
     example: 'hono',

@@ -2,6 +2,10 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+export * from './analyse/exposure.ts';
+export { NO_FIREWALL, type Opener } from './analyse/exposure-opener.ts';
+export { networksOf, type Places } from './analyse/exposure-sources.ts';
+export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure-target.ts';
 
 export * from './analyse/idle-rules.ts';
 
@@ -9,6 +13,7 @@ export * from './analyse/journey.ts';
 export * from './analyse/owner.ts';
 export * from './analyse/plain-packet.ts';
 
+export * from './analyse/questions.ts';
 export * from './analyse/road.ts';
 export * from './analyse/route-lookup.ts';
 export * from './analyse/ruleset-difference.ts';
@@ -57,6 +62,7 @@ export type { ShapeProblem } from './read/shape.ts';
 export * from './read/snapshot.ts';
 export * from './read/snapshot-host.ts';
 export * from './read/snapshot-ruleset.ts';
+export { canonicalLines } from './render/canonical.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';

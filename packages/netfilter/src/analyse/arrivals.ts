@@ -8,7 +8,14 @@ import { type IntervalSet, subtractIntervals } from '../net/interval.ts';
 import { always, decide, decisionLeaves, LEAF, packetsDecided } from '../space/decision.ts';
 import { NO_INTERFACE, type WordField } from '../space/fields.ts';
 import { forEvery, forSome } from '../space/packet-fields.ts';
-import { intersectPackets, type PacketMatch, packetsWhere, unionPackets } from '../space/packet-set.ts';
+import {
+  intersectPackets,
+  isEmpty,
+  type PacketMatch,
+  packetsWhere,
+  samePackets,
+  unionPackets,
+} from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace } from '../space/packet-space.ts';
 import { splitByField } from '../space/split.ts';
 import { addressTypes } from './address-types.ts';
@@ -32,6 +39,8 @@ export interface Arrivals {
   /** First packets of flows that come from outside to this host. */
   readonly asked: PacketSet;
   readonly mappings: readonly Mapping[];
+  /** What comes for addresses behind this host, where `beyond` asked for some; LEAF.accept: it is passed on to them. */
+  readonly direct?: { readonly decision: Decision; readonly asked: PacketSet };
 }
 
 /** The leaf of the first mapping. */
@@ -43,6 +52,8 @@ export interface ArrivalsInput {
   readonly host?: Host | undefined;
   /** Whether what comes in by this interface comes from outside; default: all but loopback and links of containers. */
   readonly isOutside?: (interfaceName: string) => boolean;
+  /** Addresses behind this host, of containers: whether they can be dialled from outside without any translation. */
+  readonly beyond?: IntervalSet<bigint>;
 }
 
 /** How interfaces of container engines and virtual machines are named when nobody says otherwise. */
@@ -73,7 +84,7 @@ function destinationRules(ruleset: Ruleset): Mapping[] {
 
 /** Runs the ruleset for packets that come in by any interface for an address of this host. */
 export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
-  const { family, ruleset, host, isOutside = isOutsideByName } = input;
+  const { family, ruleset, host, isOutside = isOutsideByName, beyond: others = [] } = input;
   const analysis = beginAnalysis(space, { family, rulesets: [ruleset], host });
   const mappings = destinationRules(ruleset);
   const leaves = new Map(mappings.map(({ nat }, n) => [nat, MAPPED + n]));
@@ -84,17 +95,18 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
   const elsewhere = hold(routedForward(analysis, beyond, here));
   const prerouted = hookDecision(view, 'prerouting', { plain: here, mapped: { elsewhere, here } }, false);
   const decision = hold(startDecision(view, prerouted));
+  const passing =
+    others.length === 0
+      ? undefined
+      : hold(startDecision(view, hookDecision(view, 'prerouting', elsewhere, false)));
   const { words } = space.layout.fields.find(({ name }) => name === 'iif') as WordField;
   const outside = words.filter((word) => word !== NO_INTERFACE && isOutside(word));
   // Nobody outside can dial a loopback address: martian (fib_validate_source, ip6_rcv).
   const loopback = family === 'ipv4' ? { first: 0x7f00_0000n, last: 0x7fff_ffffn } : { first: 1n, last: 1n };
   const types = host === undefined ? undefined : addressTypes(host, family);
-  const dst = types === undefined ? undefined : subtractIntervals(types['local'] ?? [], [loopback]);
-  const first = packetsWhere(space, {
-    state: 'new',
-    iif: outside,
-    ...(dst === undefined ? {} : { dst }),
-  });
+  const dst = types === undefined ? unicast(family) : subtractIntervals(types['local'] ?? [], [loopback]);
+  const fromOutside = packetsWhere(space, { state: 'new', iif: outside });
+  const first = intersectPackets(fromOutside, packetsWhere(space, { dst }));
   // A TCP connection begins with SYN alone.
   const begins = unionPackets(space, [
     packetsWhere(space, { proto: 'tcp', tcpflags: 2 }),
@@ -105,9 +117,24 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
       ],
     }),
   ]);
-  const typed = dst === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
+  const typed = types === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
   const asked = intersectPackets(intersectPackets(first, begins), typed ?? first);
-  return { analysis, ruleset, decision, asked: hold(asked), mappings };
+  const these = { analysis, ruleset, decision, asked: hold(asked), mappings };
+  if (passing === undefined) return these;
+  const behind = intersectPackets(
+    intersectPackets(fromOutside, begins),
+    packetsWhere(space, { dst: others }),
+  );
+  return { ...these, direct: { decision: passing, asked: hold(behind) } };
+}
+
+/** Every address that one machine alone may have and others can dial, for hosts whose addresses are not known. */
+export function unicast(family: IpFamily): IntervalSet<bigint> {
+  if (family === 'ipv6') return [{ first: 2n, last: (0xffn << 120n) - 1n }];
+  return [
+    { first: 0x100_0000n, last: 0x7eff_ffffn },
+    { first: 0x8000_0000n, last: 0xdfff_ffffn },
+  ];
 }
 
 /** Without routes the question itself says that the packet is for this host. */
@@ -125,18 +152,24 @@ export interface Sources {
 
 /** The sources (`iif` and `src`) from which packets like these reach `leaf`. */
 export function sourcesOf(from: Arrivals, where: PacketMatch, leaf: number): Sources {
-  const { analysis, decision, asked } = from;
-  const { space } = analysis;
-  const these = intersectPackets(asked, packetsWhere(space, where));
-  const free = freeFields(analysis);
-  const others = otherFields(space, ['iif', 'src'], free);
+  const { space } = from.analysis;
+  const these = packetsWhere(space, where);
+  const others = otherFields(from.analysis, ['iif', 'src']);
+  const { possible, certain } = reaching(from, leaf);
+  const among = (set: PacketSet): PacketSet => forSome(intersectPackets(set, these), others);
+  const sources = among(possible);
+  return { possible: sources, certain: samePackets(possible, certain) ? sources : among(certain) };
+}
+
+/** The packets that are asked about and reach the leaf; free bits are gone. */
+function reaching({ analysis, decision, asked }: Arrivals, leaf: number): Sources {
+  const free = [...analysis.free.keys()];
   // What could not be understood may be an accept.
   const may = packetsDecided(decision, ...(leaf === LEAF.accept ? [leaf, LEAF.unknown] : [leaf]));
-  const must = packetsDecided(decision, leaf);
-  return {
-    possible: forSome(intersectPackets(these, may), [...others, ...free]),
-    certain: forSome(intersectPackets(these, forEvery(must, free)), others),
-  };
+  const possible = forSome(intersectPackets(asked, may), free);
+  if (free.length === 0 && !decisionLeaves(decision).includes(LEAF.unknown))
+    return { possible, certain: possible };
+  return { possible, certain: intersectPackets(asked, forEvery(packetsDecided(decision, leaf), free)) };
 }
 
 /** Ports of one protocol that are open to the same sources. */
@@ -152,33 +185,26 @@ export function portClasses(
   leaf: number,
   where: PacketMatch = {},
 ): PortClass[] {
-  const { analysis, decision, asked } = from;
-  const { space } = analysis;
-  const free = freeFields(analysis);
-  const these = intersectPackets(asked, packetsWhere(space, { ...where, proto }));
-  const may = packetsDecided(decision, ...(leaf === LEAF.accept ? [leaf, LEAF.unknown] : [leaf]));
-  const others = otherFields(space, ['iif', 'src', 'dport'], free);
-  const open = forSome(intersectPackets(these, may), [...others, ...free]);
-  const certain = forSome(intersectPackets(these, forEvery(packetsDecided(decision, leaf), free)), others);
-  return portsWithSources(space, open, certain);
-}
-
-function portsWithSources(space: PacketSpace, open: PacketSet, certain: PacketSet): PortClass[] {
-  const both = decide(certain, always(space, 2), decide(open, always(space, 1), always(space, 0)));
+  const { space } = from.analysis;
+  const these = packetsWhere(space, { ...where, proto });
+  const others = otherFields(from.analysis, ['iif', 'src', 'dport']);
+  const { possible, certain } = reaching(from, leaf);
+  const among = (set: PacketSet): PacketSet => forSome(intersectPackets(set, these), others);
+  const open = among(possible);
+  if (samePackets(possible, certain)) {
+    return splitByField(open, 'dport').flatMap(({ values, rest }) =>
+      isEmpty(rest) ? [] : [{ ports: values, sources: { possible: rest, certain: rest } }],
+    );
+  }
+  const both = decide(among(certain), always(space, 2), decide(open, always(space, 1), always(space, 0)));
   return splitByField(both, 'dport').flatMap(({ values, rest }) => {
-    const leaves = decisionLeaves(rest);
-    if (leaves.length === 1 && leaves[0] === 0) return [];
-    return [
-      { ports: values, sources: { possible: packetsDecided(rest, 1, 2), certain: packetsDecided(rest, 2) } },
-    ];
+    const sources = { possible: packetsDecided(rest, 1, 2), certain: packetsDecided(rest, 2) };
+    return isEmpty(sources.possible) ? [] : [{ ports: values, sources }];
   });
 }
 
-function freeFields({ free }: Analysis): string[] {
-  return [...free.keys()];
-}
-
-function otherFields({ layout }: PacketSpace, wanted: readonly string[], free: readonly string[]): string[] {
-  const known = new Set([...wanted, ...free]);
-  return layout.fields.map(({ name }) => name).filter((name) => !known.has(name));
+function otherFields({ space, free }: Analysis, wanted: readonly string[]): string[] {
+  return space.layout.fields
+    .map(({ name }) => name)
+    .filter((name) => !wanted.includes(name) && !free.has(name));
 }

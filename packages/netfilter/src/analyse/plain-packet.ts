@@ -40,7 +40,7 @@ export function plainPacket({ family, hook, fields }: WalkPacket, host?: Host): 
     if (state === 'new') more['tcpflags'] = SYN;
     if (state === 'established') more['tcpflags'] = ACK;
   }
-  const type = addressType(family, undefined, hook);
+  const type = addressType(family, undefined);
   const fixed = (address: FieldValue | undefined): number | undefined =>
     address === undefined ? undefined : type((address as Address).value, undefined);
   const special = SPECIAL.get(fixed(dst) ?? 0);

@@ -1,24 +1,24 @@
 // Questions about the host's routes: types of addresses, and the interface where a route leads.
 import type { Expression } from '../model/expression.ts';
+import { bitsOf } from '../net/address.ts';
 import { readingOf } from './reading.ts';
 import { addressType } from './walk-address-type.ts';
-import { fieldReader, type Reader } from './walk-read.ts';
-import type { Context } from './walk-step.ts';
+import type { Scalar } from './walk-cell.ts';
+import { fieldReader } from './walk-reader.ts';
+import { routeTo } from './walk-route.ts';
+import type { Context, Reader } from './walk-step.ts';
 
-/** What the packet was given with comes first; the types of its addresses follow from the host. */
+/** What the packet was given with comes first; the rest follows from its addresses and the host's routes. */
 export function compileFib(expression: Expression & { readonly kind: 'fib' }, context: Context): Reader {
+  const { flags, result } = expression;
   const given = fieldReader(readingOf(expression, context.place), context);
-  const side = expression.flags.includes('daddr')
-    ? 'dst'
-    : expression.flags.includes('saddr')
-      ? 'src'
-      : undefined;
-  if (expression.result !== 'type' || side === undefined) return given;
-  const { family, hook } = context.place;
-  const device = expression.flags.find((flag) => flag === 'iif' || flag === 'oif');
-  const address = context.slots.of(side, family === 'ipv4' ? 32 : 128);
+  const side = flags.includes('daddr') ? 'dst' : flags.includes('saddr') ? 'src' : undefined;
+  if (side === undefined) return given;
+  const answer = result === 'type' ? typeAnswer(context) : routeAnswer(flags, context);
+  if (answer === undefined) return given;
+  const device = flags.find((flag) => flag === 'iif' || flag === 'oif');
+  const address = context.slots.of(side, bitsOf(context.place.family));
   const name = device === undefined ? undefined : context.slots.of(device, 0);
-  const typeOf = addressType(family, context.host, hook);
   const { field: _, ...rest } = given;
   return {
     ...rest,
@@ -29,7 +29,24 @@ export function compileFib(expression: Expression & { readonly kind: 'fib' }, co
       const via = name === undefined ? undefined : walker.cells[name];
       if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
       if (name !== undefined && typeof via !== 'string') return undefined;
-      return typeOf(BigInt(value), via as string | undefined);
+      return answer(BigInt(value), via as string | undefined);
     },
+  };
+}
+
+type Answer = (address: bigint, device: string | undefined) => Scalar | string | undefined;
+
+function typeAnswer({ place, host }: Context): Answer {
+  return addressType(place.family, host);
+}
+
+/** undefined: the question is another one than that for the way back. */
+function routeAnswer(flags: readonly string[], { place, host }: Context): Answer | undefined {
+  const find = routeTo(place.family, host);
+  if (find === undefined || flags.includes('oif')) return undefined;
+  return (address, device) => {
+    // What comes by loopback came from here.
+    if (device === 'lo' && place.hook === 'prerouting') return device;
+    return find(address, device);
   };
 }

@@ -114,7 +114,7 @@ export function membership(set: Numbers): (value: Scalar) => boolean {
 }
 
 /** The place of the last one of the sorted numbers that is not greater; -1: all are. */
-export function lastNotAbove(sorted: readonly number[], value: number): number {
+export function lastNotAbove<T extends number | bigint>(sorted: readonly T[], value: T): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {

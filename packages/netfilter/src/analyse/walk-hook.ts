@@ -7,8 +7,9 @@ import { NO_INTERFACE } from '../space/fields.ts';
 import { coreSlots, resultOf } from './walk.ts';
 import type { Slots } from './walk-cell.ts';
 import { packetCells } from './walk-packet.ts';
+import type { WalkVerdict } from './walk-position.ts';
 import { compiler } from './walk-program.ts';
-import { runStages, type WalkVerdict } from './walk-run.ts';
+import { runStages } from './walk-run.ts';
 import { type Stage, stagesOf } from './walk-stages.ts';
 
 /** A packet with what the kernel knows about it. Ports are absent in protocols without them. */

@@ -1,14 +1,13 @@
 // `-m set`: whether a packet is in one of ipset's sets.
 
-import { meta, payload } from '../model/expression.ts';
+import { type Expression, meta, payload } from '../model/expression.ts';
 import type { Ipset, IpsetEntry, IpsetMatch } from '../model/ipset.ts';
 import { ipsetKey } from '../model/ipset.ts';
 import type { Value } from '../model/value.ts';
 import { bitsOf } from '../net/address.ts';
 import { allHold, type Found, type KeyTest, keyTest, lookupMany } from './walk-lookup.ts';
 import { conditionPart } from './walk-match.ts';
-import { compileRead, type Read, type Reader } from './walk-read.ts';
-import type { Context, Part, Walker } from './walk-step.ts';
+import type { Context, Part, Read, Reader, Walker } from './walk-step.ts';
 
 type Holds = (walker: Walker) => boolean | undefined;
 
@@ -41,7 +40,7 @@ function holdsOf(name: string, statement: IpsetMatch, context: Context, depth: n
   const readers = expressions.map((expression, i) =>
     set.dimensions[i] === 'port' && set.method !== 'bitmap'
       ? portReader(statement.directions[i] === 'src' ? 'sport' : 'dport', context)
-      : { ...compileRead(expression, context), of: expression },
+      : { ...context.reader(expression), of: expression },
   );
   const flat = readers.flatMap((reader) => ('pair' in reader ? reader.pair : [reader]));
   const tests = set.entries.map(({ parts }) =>
@@ -60,7 +59,7 @@ function holdsOf(name: string, statement: IpsetMatch, context: Context, depth: n
   };
 }
 
-type SetReader = (Reader & { readonly of: Parameters<typeof compileRead>[0] }) | PortReader;
+type SetReader = (Reader & { readonly of: Expression }) | PortReader;
 
 /** Protocol and port are two things to read. */
 interface PortReader {

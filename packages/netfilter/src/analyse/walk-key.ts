@@ -2,8 +2,7 @@
 import type { Expression } from '../model/expression.ts';
 import type { Value } from '../model/value.ts';
 import { type Found, type KeyTest, keyTest, lookupMany, lookupOne } from './walk-lookup.ts';
-import { compileRead, type Reader } from './walk-read.ts';
-import type { Context, Part, Walker, WalkReason } from './walk-step.ts';
+import type { Context, Part, Reader, Walker, WalkReason } from './walk-step.ts';
 
 export interface Key {
   readonly needs: readonly Part[];
@@ -13,7 +12,7 @@ export interface Key {
 
 export function compileKey(expression: Expression, context: Context): Key {
   const of = expression.kind === 'concat' ? expression.parts : [expression];
-  const parts = of.map((part) => ({ of: part, reader: compileRead(part, context) }));
+  const parts = of.map((part) => ({ of: part, reader: context.reader(part) }));
   return {
     needs: parts.flatMap(({ reader }) => reader.needs),
     parts,

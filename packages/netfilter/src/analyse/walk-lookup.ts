@@ -4,8 +4,7 @@ import type { Value } from '../model/value.ts';
 import { valueInterval } from './value-numbers.ts';
 import { type Scalar, scalar } from './walk-cell.ts';
 import { lastNotAbove } from './walk-field.ts';
-import type { Reader } from './walk-read.ts';
-import type { Context } from './walk-step.ts';
+import type { Context, Reader } from './walk-step.ts';
 
 /** What one part of a key asks for. */
 export type KeyTest =
@@ -48,7 +47,7 @@ export function keyTest(value: Value, of: Expression, reader: Reader, { host }: 
 }
 
 /** undefined: nobody knows. */
-export function testHolds(test: KeyTest, value: Found): boolean | undefined {
+function testHolds(test: KeyTest, value: Found): boolean | undefined {
   if (test.kind === 'any') return true;
   if (value === undefined || test.kind === 'unknown') return undefined;
   switch (test.kind) {

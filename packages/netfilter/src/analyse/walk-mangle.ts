@@ -5,8 +5,8 @@ import type { Statement } from '../model/statement.ts';
 import { readingOf } from './reading.ts';
 import { type Cell, isWide, scalar } from './walk-cell.ts';
 import { needParts } from './walk-field.ts';
-import { compileOperand, type Reader } from './walk-read.ts';
-import { BREAK, type Context, constantPart, NEXT, type Part, type Walker } from './walk-step.ts';
+import { compileOperand } from './walk-reader.ts';
+import { BREAK, type Context, constantPart, NEXT, type Part, type Reader, type Walker } from './walk-step.ts';
 import { heldBits, isLabel } from './walk-values.ts';
 import { WORD_BITS, wordsOf } from './walk-word.ts';
 

@@ -5,8 +5,8 @@ import type { Table } from '../model/ruleset.ts';
 import { valueNumber } from './value-numbers.ts';
 import { type Scalar, scalar } from './walk-cell.ts';
 import { compileKey, compileLookup } from './walk-key.ts';
-import { type Reader, unknownReader } from './walk-read.ts';
-import type { Context } from './walk-step.ts';
+import { unknownReader } from './walk-reader.ts';
+import type { Context, Reader } from './walk-step.ts';
 
 /** The pairs of a map; undefined: there is no map of that name. */
 export function dataEntries(map: DataMap, table: Table): readonly DataEntry[] | undefined {

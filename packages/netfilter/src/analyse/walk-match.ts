@@ -7,7 +7,7 @@ import { fieldPart, membership } from './walk-field.ts';
 import { compileKey, compileLookup, keyTests } from './walk-key.ts';
 import { lookupOne } from './walk-lookup.ts';
 import { namePart } from './walk-name.ts';
-import { compileOperand, compileRead, type Reader } from './walk-read.ts';
+import { compileOperand } from './walk-reader.ts';
 import {
   BREAK,
   type Context,
@@ -15,6 +15,7 @@ import {
   NEXT,
   type Outcome,
   type Part,
+  type Reader,
   unknownPart,
   type Walker,
   type WalkReason,
@@ -72,7 +73,7 @@ function compareValues(
   context: Context,
 ): readonly Part[] {
   if (left.kind === 'concat') return compareConcat(operator, left, values, context);
-  const reader = compileRead(left, context);
+  const reader = context.reader(left);
   if (reader.bits === 0) return compareNames(operator, left, reader, values, context);
   const field = reader.why.kind === 'field' ? reader.why.field : '';
   if ((operator === 'in' || operator === '!') && hasBits(field)) {
@@ -175,7 +176,7 @@ function compareConcat(
 }
 
 function compareExpressions({ left, operator }: Match, right: Expression, context: Context): readonly Part[] {
-  const a = compileRead(left, context);
+  const a = context.reader(left);
   const b = compileOperand({ kind: 'expression', expression: right }, left, context);
   return [
     ...a.needs,

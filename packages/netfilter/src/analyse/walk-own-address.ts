@@ -4,12 +4,10 @@ import { bitsOf } from '../net/address.ts';
 import { type Cell, scalar } from './walk-cell.ts';
 import type { Context, Walker } from './walk-step.ts';
 
-/** fe80::/10. */
-const LINK_LOCAL = 0xfe80n >> 6n;
-
 /**
- * nf_nat_redirect.c, nf_nat_masquerade.c: the first address of the interface where the packet came in or goes out,
- * and loopback for packets of this host. null: there is none, and the packet is dropped.
+ * nf_nat_redirect.c, nf_nat_masquerade.c: the first address of the interface where the packet came in or goes out
+ * (a link-local one if the packet was for such a one), and loopback for packets of this host. null: there is none, and
+ * the packet is dropped.
  */
 export function ownAddress(
   type: Nat['type'],
@@ -22,18 +20,28 @@ export function ownAddress(
     return () => loopback;
   }
   const slot = slots.of(type === 'redirect' ? 'iif' : 'oif', 0);
-  const known = new Map<string, Cell | null>();
-  for (const link of host?.links ?? []) {
-    const own = link.addresses.filter(({ address }) => address.family === family);
-    const [first, ...more] =
-      family === 'ipv4' ? own.slice(0, 1) : own.filter(({ address }) => address.value >> 118n !== LINK_LOCAL);
-    if (own.length === 0) known.set(link.name, null);
-    // Which one of several depends on scopes and flags.
-    else if (first !== undefined && more.length === 0)
-      known.set(link.name, scalar(first.address.value, bits));
-  }
+  const own = (host?.links ?? []).map(({ name, addresses }) => {
+    const values = addresses.flatMap(({ address }) => (address.family === family ? [address.value] : []));
+    return [name, values] as const;
+  });
+  const known = new Map(own);
+  const destination = slots.of('dst', bits);
   return ({ cells }) => {
     const name = cells[slot];
-    return typeof name === 'string' ? known.get(name) : undefined;
+    const values = typeof name === 'string' ? known.get(name) : undefined;
+    if (values === undefined) return undefined;
+    const [first, ...more] = values;
+    if (first === undefined) return null;
+    // Which one of several it is for a way out depends on the route.
+    if (type === 'masquerade') return more.length === 0 ? scalar(first, bits) : undefined;
+    const to = cells[destination];
+    if (typeof to !== 'bigint') return scalar(first, bits);
+    const near = isLinkLocal(to) ? values.find(isLinkLocal) : first;
+    return near === undefined ? null : near;
   };
+}
+
+/** fe80::/10. */
+function isLinkLocal(address: bigint): boolean {
+  return address >> 118n === 0xfe80n >> 6n;
 }

@@ -50,7 +50,8 @@ const STATES: Cell = {
 function usual(name: string, hook: WalkHook, fields: PacketFields): Cell {
   switch (name) {
     case 'early state':
-      return CT_STATES.get('invalid');
+      // What starts untracked has been given up by somebody before.
+      return CT_STATES.get(fields['state'] === 'untracked' ? 'untracked' : 'invalid');
     case 'state':
       return STATES;
     case 'no interface':

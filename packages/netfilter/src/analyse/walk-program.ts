@@ -5,6 +5,7 @@ import type { Chain, Rule, Table } from '../model/ruleset.ts';
 import type { Statement } from '../model/statement.ts';
 import type { Place } from './reading.ts';
 import type { Slots } from './walk-cell.ts';
+import { compileRead } from './walk-read.ts';
 import { compileStatement } from './walk-statement.ts';
 import type { CompiledRule, Context, Part, Program } from './walk-step.ts';
 
@@ -42,6 +43,7 @@ export function compiler(around: Surroundings): Compiler {
         const target = chains.get(name);
         return target === undefined ? undefined : compile(table, target, place);
       },
+      reader: (expression) => compileRead(expression, context),
     };
     program.rules = chain.rules.flatMap((rule) => compileRule(rule, context));
     return program;

@@ -1,31 +1,13 @@
 // Expressions as functions that read a packet.
 import type { Expression, Operand } from '../model/expression.ts';
 import type { Value } from '../model/value.ts';
-import { type Reading, readingOf } from './reading.ts';
+import { readingOf } from './reading.ts';
 import { valueNumber } from './value-numbers.ts';
-import { isWide, type Scalar, scalar } from './walk-cell.ts';
+import { isWide, scalar } from './walk-cell.ts';
 import { compileFib } from './walk-fib.ts';
-import { needParts, needsMet } from './walk-field.ts';
 import { compileMapRead } from './walk-map.ts';
-import { BREAK, type Context, constantPart, type Part, type Walker, type WalkReason } from './walk-step.ts';
-import { WORD_BITS } from './walk-word.ts';
-
-/** null: there is nothing to read, and the rule ends. undefined: nobody knows. Names of interfaces are strings. */
-export type Read = (walker: Walker) => Scalar | string | undefined | null;
-
-export interface Reader {
-  /** Conditions before it, which end the rule. */
-  readonly needs: readonly Part[];
-  readonly read: Read;
-  /** 0: a name. */
-  readonly bits: number;
-  /** Why `read` may say undefined. */
-  readonly why: WalkReason;
-  /** What is read is just this field. */
-  readonly field?: string;
-  /** All packets have the same. */
-  readonly constant?: Scalar;
-}
+import { compileOperand, constantReader, fieldReader, unknownReader } from './walk-reader.ts';
+import type { Context, Reader } from './walk-step.ts';
 
 /** An expression other than a concatenation. */
 export function compileRead(expression: Expression, context: Context): Reader {
@@ -37,7 +19,7 @@ export function compileRead(expression: Expression, context: Context): Reader {
     case 'map':
       return compileMapRead(expression, context);
     case 'constant':
-      return constantReader(valueNumber(expression.value, expression), 128);
+      return compileConstant(expression.value, expression);
     case 'concat':
       return unknownReader({ kind: 'not understood', raw: expression });
     case 'fib':
@@ -47,78 +29,18 @@ export function compileRead(expression: Expression, context: Context): Reader {
   }
 }
 
-/** What an operand is, as a number for `of`. */
-export function compileOperand(operand: Operand, of: Expression, context: Context): Reader {
-  if (operand.kind === 'expression') return compileRead(operand.expression, context);
-  const { bits } = compileRead(of, context);
-  const known = valueNumber(operand, of);
-  if (known === undefined) return unknownReader(reasonOf(operand));
-  return constantReader(known, bits === 0 ? 32 : bits);
-}
-
-function reasonOf(value: Value): WalkReason {
-  return { kind: 'not understood', raw: value.kind === 'unknown' ? value.raw : value };
-}
-
-export function unknownReader(why: WalkReason): Reader {
-  return { needs: [], read: () => undefined, bits: 32, why };
-}
-
-function constantReader(value: bigint | undefined, bits: number): Reader {
-  if (value === undefined) return unknownReader({ kind: 'not understood', raw: 'a constant' });
-  const constant = scalar(value, bits);
-  return { needs: [], read: () => constant, bits, why: { kind: 'free', reason: 'content' }, constant };
-}
-
-const NOTHING: Reader = {
-  needs: [constantPart(BREAK)],
-  read: () => null,
-  bits: 32,
-  why: { kind: 'free', reason: 'content' },
-};
-
-/** The cell of the field. */
-export function fieldReader(reading: Reading, { slots }: Context): Reader {
-  switch (reading.kind) {
-    case 'nothing':
-      return NOTHING;
-    case 'free':
-      return unknownReader({ kind: 'free', reason: reading.reason });
-    case 'unknown':
-      return unknownReader({ kind: 'not understood', raw: reading.raw });
-    case 'constant':
-      return constantReader(reading.value, reading.bits);
-    default: {
-      const bits = reading.kind === 'name' ? 0 : reading.kind === 'words' ? WORD_BITS : reading.of;
-      const slot = slots.of(reading.field, bits);
-      const met = needsMet(slots, reading.needs);
-      const cell: Read = ({ cells }) => {
-        const value = cells[slot];
-        return typeof value === 'object' ? undefined : value;
-      };
-      const whole = reading.kind !== 'number' || (reading.low === 0 && reading.bits === reading.of);
-      const part: Read = whole ? cell : (walker) => sliceOf(cell(walker), reading.low, reading.bits);
-      return {
-        needs: needParts(slots, reading.needs),
-        read: met === undefined ? part : (walker) => (met(walker) ? part(walker) : undefined),
-        bits: reading.kind === 'number' ? reading.bits : bits,
-        why: { kind: 'field', field: reading.field },
-        ...(whole && met === undefined ? { field: reading.field } : {}),
-      };
-    }
-  }
-}
-
-function sliceOf(value: ReturnType<Read>, low: number, bits: number): ReturnType<Read> {
-  if (typeof value !== 'number' && typeof value !== 'bigint') return value;
-  const part = (BigInt(value) >> BigInt(low)) & ((1n << BigInt(bits)) - 1n);
-  return scalar(part, bits);
+/** Part of a key; what is no number is a name. */
+function compileConstant(value: Value, of: Expression): Reader {
+  const known = valueNumber(value, of);
+  if (known !== undefined || value.kind !== 'symbol') return constantReader(known, 32);
+  const { name } = value;
+  return { needs: [], read: () => name, bits: 0, why: { kind: 'not understood', raw: value } };
 }
 
 type Operator = '&' | '|' | '^' | '<<' | '>>';
 
 function compileBits(operator: Operator, left: Expression, right: Operand, context: Context): Reader {
-  const from = compileRead(left, context);
+  const from = context.reader(left);
   const by = compileOperand(right, left, context);
   const bits = Math.max(from.bits, 1);
   const narrow = bits <= 32 && !isWide(by.bits);

@@ -1,6 +1,14 @@
-// The machine that sends a packet through the stages, and both ways where nobody knows.
-import type { BaseChain, Rule, Table } from '../model/ruleset.ts';
 import type { Cell } from './walk-cell.ts';
+import {
+  copyOf,
+  type End,
+  keyOf,
+  type Position,
+  type Run,
+  scan,
+  type WalkUnknown,
+  type WalkVerdict,
+} from './walk-position.ts';
 import type { Stage } from './walk-stages.ts';
 import {
   ACCEPT,
@@ -17,58 +25,15 @@ import {
   RETURN,
   type StepVerdict,
   type Walker,
-  type WalkReason,
-  type WalkStep,
   type Way,
 } from './walk-step.ts';
 
-export type WalkVerdict = 'accept' | 'drop' | 'reject' | 'unknown';
-
-/** A condition of which it is not known whether it holds. */
-export interface WalkUnknown {
-  /** undefined: whether the nat chains see the packet. */
-  readonly table: Table | undefined;
-  readonly chain: string | undefined;
-  readonly rule: Rule | undefined;
-  readonly why: WalkReason;
-}
-
-/** Where a packet ended, on one of its ways. */
-export interface End {
-  readonly verdict: WalkVerdict;
-  readonly cells: readonly Cell[];
-  readonly path: readonly WalkStep[];
-}
-
-export interface Run {
-  /** More than one: nobody knows which. */
-  readonly ends: readonly End[];
-  /** Not all ways were followed. */
-  readonly incomplete: boolean;
-  readonly unknowns: readonly WalkUnknown[];
-  /** How much of the path is the same for all ends. */
-  readonly sure: number;
-}
-
 /** Rules that are looked at, and forks, after the first end; then the answer is that nobody knows. */
 const MOST_RULES = 50_000;
-const MOST_FORKS = 1_500;
+const MOST_FORKS = 256;
 /** Before the first end: no ruleset that a kernel would take comes near. */
 const MOST_IN_ALL = 20_000_000;
 const MOST_JUMPS = 1_000;
-
-interface Position {
-  stage: number;
-  program: Program | undefined;
-  at: number;
-  part: number;
-  base: BaseChain | undefined;
-  programs: Program[];
-  places: number[];
-  mapped: boolean;
-  cells: Cell[];
-  path: WalkStep[];
-}
 
 interface Pending {
   readonly from: Position;
@@ -258,7 +223,7 @@ export function runStages(stages: readonly Stage[], cells: Cell[], withPath: boo
     if (chosen === undefined) position.stage++;
     const stage = stages[position.stage];
     if (stage === undefined) return 'accept';
-    if (stage.kind === 'track') {
+    if (stage.kind === 'kernel') {
       stage.run(walker.cells);
       return undefined;
     }
@@ -298,32 +263,6 @@ export function runStages(stages: readonly Stage[], cells: Cell[], withPath: boo
   }
 }
 
-/**
- * Rule after rule, until one has a verdict, is not sure, or (BREAK) did something that is to be noted. NEXT: the chain
- * is at its end.
- */
-function scan(rules: readonly CompiledRule[], position: Position, walker: Walker): Way['outcome'] {
-  const { did } = walker;
-  let { at, part } = position;
-  for (; at < rules.length; at++) {
-    const { steps } = rules[at]!;
-    let outcome: Way['outcome'] = NEXT;
-    for (; part < steps.length; part++) {
-      outcome = steps[part]!(walker);
-      if (outcome !== NEXT) break;
-    }
-    if (outcome > BREAK || (did !== undefined && did.length > 0)) {
-      position.at = at;
-      position.part = part;
-      return outcome > BREAK ? outcome : BREAK;
-    }
-    part = 0;
-  }
-  position.at = at;
-  position.part = 0;
-  return NEXT;
-}
-
 const EITHER: readonly Way[] = [{ outcome: NEXT }, { outcome: BREAK }];
 
 function verdictOf(outcome: Way['outcome'], target: Program | undefined): StepVerdict {
@@ -342,31 +281,4 @@ function verdictOf(outcome: Way['outcome'], target: Program | undefined): StepVe
     default:
       return { kind: 'unknown' };
   }
-}
-
-function copyOf(position: Position): Position {
-  return {
-    ...position,
-    programs: [...position.programs],
-    places: [...position.places],
-    path: [...position.path],
-  };
-}
-
-/** Two ways that come to the same place with the same packet go on as one. */
-function keyOf({ stage, program, at, part, programs, places }: Position, { cells, mapped }: Walker): string {
-  const back = programs.map(({ id }, i) => `${id}:${places[i]}`).join();
-  return `${stage} ${program?.id} ${at} ${part} ${mapped} ${back} ${cells.map(cellKey).join(' ')}`;
-}
-
-const amongKeys = new WeakMap<object, string>();
-
-function cellKey(cell: Cell): string {
-  if (typeof cell !== 'object') return `${cell}`;
-  if ('except' in cell) return `!${cell.except.join()}`;
-  const known = amongKeys.get(cell.among);
-  if (known !== undefined) return known;
-  const key = cell.among.map(({ first, last }) => `${first}-${last}`).join();
-  amongKeys.set(cell.among, key);
-  return key;
 }

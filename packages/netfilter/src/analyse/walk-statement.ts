@@ -1,10 +1,8 @@
-// Statements as steps.
-import type { MapEntry } from '../model/inline-set.ts';
 import type { Statement } from '../model/statement.ts';
-import type { Verdict } from '../model/verdict.ts';
-import { narrowed } from './walk-cell.ts';
+import { rejectNeeds } from './reading.ts';
+import { needParts } from './walk-field.ts';
 import { compileIpset } from './walk-ipset.ts';
-import { compileKey, compileLookup } from './walk-key.ts';
+import { compileKey } from './walk-key.ts';
 import { compileMangle } from './walk-mangle.ts';
 import { compileMatch, conditionPart } from './walk-match.ts';
 import { compileNat } from './walk-nat.ts';
@@ -15,20 +13,16 @@ import {
   constantPart,
   DROP,
   FORK,
-  GOTO,
-  JUMP,
   LOST,
   NEXT,
   type Part,
   REJECT,
-  RETURN,
-  type Step,
   unknownPart,
   type WalkReason,
   type Way,
 } from './walk-step.ts';
 import { compileNotrack } from './walk-track.ts';
-import { heldNumbers } from './walk-values.ts';
+import { compileVmap, verdictPart } from './walk-verdict.ts';
 
 /** The steps of a statement. `last`: no other statement with an effect follows in the rule. */
 export function compileStatement(statement: Statement, last: boolean, context: Context): readonly Part[] {
@@ -41,8 +35,12 @@ export function compileStatement(statement: Statement, last: boolean, context: C
       return compileVmap(statement, context);
     case 'verdict':
       return [verdictPart(statement.verdict, context)];
-    case 'reject':
-      return [constantPart(REJECT)];
+    case 'reject': {
+      const needs = rejectNeeds(statement, context.place);
+      return needs === 'nothing'
+        ? [constantPart(BREAK)]
+        : [...needParts(context.slots, needs), constantPart(REJECT)];
+    }
     case 'limit':
       return limitPart('rate', statement.over, context);
     case 'quota':
@@ -125,109 +123,6 @@ function forkPart(why: WalkReason, ...outcomes: readonly Way['outcome'][]): Part
 /** Handshakes go through, and other packets of TCP never come here. */
 function synproxy(): Part {
   return forkPart({ kind: 'free', reason: 'host' }, NEXT, DROP);
-}
-
-function verdictPart(verdict: Verdict, context: Context): Part {
-  const { outcome, target } = wayOf(verdict, context);
-  if (target === undefined) {
-    return { ...constantPart(outcome), why: { kind: 'not understood', raw: verdict } };
-  }
-  const step: Step = (walker) => {
-    walker.target = target;
-    return outcome;
-  };
-  return { step, effect: true };
-}
-
-const PLAIN = { accept: ACCEPT, drop: DROP, continue: NEXT, return: RETURN } as const;
-
-function wayOf(verdict: Verdict, context: Context): Way {
-  if (verdict.kind !== 'jump' && verdict.kind !== 'goto') return { outcome: PLAIN[verdict.kind] };
-  const target = context.programOf(verdict.chain);
-  if (target === undefined) return { outcome: LOST };
-  return { outcome: verdict.kind === 'jump' ? JUMP : GOTO, target };
-}
-
-function compileVmap(
-  { key: expression, map }: Statement & { readonly kind: 'vmap' },
-  context: Context,
-): readonly Part[] {
-  const entries = map.kind === 'entries' ? map.entries : namedEntries(map.name, context);
-  if (entries === undefined) {
-    return [{ step: () => LOST, why: { kind: 'not understood', raw: map }, effect: true }];
-  }
-  const key = compileKey(expression, context);
-  const find = compileLookup(
-    key,
-    entries.map((entry) => entry.key),
-    context,
-  );
-  const targets = entries.map(({ verdict }) => wayOf(verdict, context));
-  const ways = waysOf(entries, targets, expression, key, context);
-  return [
-    ...key.needs,
-    {
-      effect: true,
-      why: key.why,
-      step: (walker) => {
-        const at = find(walker);
-        if (at === undefined) return FORK;
-        if (at === null || at < 0) return BREAK;
-        const way = targets[at]!;
-        walker.target = way.target;
-        return way.outcome;
-      },
-      ways: () => ways,
-    },
-  ];
-}
-
-function namedEntries(name: string, { table }: Context): readonly MapEntry[] | undefined {
-  const map = table.maps?.find((each) => each.name === name);
-  return map?.kind === 'verdicts' ? map.entries : undefined;
-}
-
-/** One for each verdict, and one for a miss, with what the key is then. */
-function waysOf(
-  entries: readonly MapEntry[],
-  targets: readonly Way[],
-  expression: Parameters<typeof compileKey>[0],
-  key: ReturnType<typeof compileKey>,
-  context: Context,
-): readonly Way[] {
-  const groups = new Map<string, { way: Way; entries: MapEntry[] }>();
-  for (const [i, entry] of entries.entries()) {
-    const way = targets[i]!;
-    const name = `${way.outcome} ${way.target?.id}`;
-    const group = groups.get(name) ?? { way, entries: [] };
-    groups.set(name, group);
-    group.entries.push(entry);
-  }
-  const reader = key.parts.length === 1 ? key.parts[0]!.reader : undefined;
-  const miss: Way = { outcome: BREAK };
-  const all = [...groups.values()];
-  const simple =
-    reader?.field !== undefined && reader.bits > 0 && entries.every((entry) => entry.key.kind !== 'any');
-  if (!simple) return [...all.map(({ way }) => way), miss];
-  const { bits } = reader;
-  const slot = context.slots.of(reader.field!, bits);
-  const narrow = (of: readonly MapEntry[], inside: boolean): Partial<Way> => {
-    const { set, complete } = heldNumbers(
-      of.map((entry) => entry.key),
-      expression,
-      bits,
-    );
-    if (!complete) return {};
-    return {
-      narrow: ({ cells }) => {
-        cells[slot] = narrowed(cells[slot], set, bits, inside);
-      },
-    };
-  };
-  return [
-    ...all.map(({ way, entries: of }) => ({ ...way, ...narrow(of, true) })),
-    { ...miss, ...narrow(entries, false) },
-  ];
 }
 
 /** Elements of a set are put in or not; whether they fit in is nothing that rules depend on. */

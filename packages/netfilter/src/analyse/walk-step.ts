@@ -1,11 +1,12 @@
 // What a rule is compiled to: steps that a packet takes one after the other, and where they lead.
 
+import type { Expression } from '../model/expression.ts';
 import type { FreeReason } from '../model/extension.ts';
 import type { Host } from '../model/host.ts';
 import type { Ipset } from '../model/ipset.ts';
 import type { Hook, Rule, Table } from '../model/ruleset.ts';
 import type { Place } from './reading.ts';
-import type { Cell, Slots } from './walk-cell.ts';
+import type { Cell, Scalar, Slots } from './walk-cell.ts';
 
 /** Where a step leads: on in the rule, to the next rule, to several places (nobody knows which), or out of the chain. */
 export const NEXT = 0;
@@ -94,6 +95,23 @@ export interface CompiledRule {
   readonly parts: readonly Part[];
 }
 
+/** null: there is nothing to read, and the rule ends. undefined: nobody knows. Names of interfaces are strings. */
+export type Read = (walker: Walker) => Scalar | string | undefined | null;
+
+export interface Reader {
+  /** Conditions before it, which end the rule. */
+  readonly needs: readonly Part[];
+  readonly read: Read;
+  /** 0: a name. */
+  readonly bits: number;
+  /** Why `read` may say undefined. */
+  readonly why: WalkReason;
+  /** What is read is just this field. */
+  readonly field?: string;
+  /** All packets have the same. */
+  readonly constant?: Scalar;
+}
+
 /** What compiling needs to know. */
 export interface Context {
   readonly place: Place;
@@ -104,6 +122,8 @@ export interface Context {
   /** Rates, quotas and counts of connections are taken as not reached. */
   readonly withinLimits: boolean;
   readonly programOf: (chain: string) => Program | undefined;
+  /** Reads an expression that is no concatenation. */
+  readonly reader: (expression: Expression) => Reader;
 }
 
 /** A condition of which nobody knows whether it holds. */

@@ -7,7 +7,6 @@ import { prefixInterval } from '../net/prefix.ts';
 import { type Cell, cellOf, type Numbers, numbers } from './walk-cell.ts';
 import { compileKey, compileLookup } from './walk-key.ts';
 import { dataEntries } from './walk-map.ts';
-import { compileRead } from './walk-read.ts';
 import type { Context, Part, Walker, WalkReason } from './walk-step.ts';
 
 /** Intervals of addresses and ports; absent: it stays. */
@@ -90,7 +89,7 @@ function mapAim(
 }
 
 function readAim(expression: Expression, as: 'address' | 'port', context: Context): Target {
-  const reader = compileRead(expression, context);
+  const reader = context.reader(expression);
   return {
     needs: reader.needs,
     why: reader.why,

@@ -1,6 +1,7 @@
 // What the kernel does, as tables of rules, a packet and what becomes of it.
 import { describe, expect, test } from 'vitest';
-import { ct, meta, operand, payload } from '../model/expression.ts';
+import { ct, type Expression, meta, operand, payload } from '../model/expression.ts';
+import type { Host } from '../model/host.ts';
 import type { BaseChain, Chain, Hook, Rule, Ruleset, Table } from '../model/ruleset.ts';
 import type { NamedSet } from '../model/set.ts';
 import { match, type Statement, verdict } from '../model/statement.ts';
@@ -350,6 +351,10 @@ describe('translation', () => {
     // Flows that are there have had their translation.
     expect(of(ruleset, { ...forwards, state: 'established', status: 0 }, 'forward')).toBe('drop');
     expect(walk(ruleset, { ...forwards, state: 'untracked' }, 'forward').fields['dport']).toBe(22);
+    const all = table('t', nat('prerouting', -100, rule(dnat('10.0.0.2'))));
+    const error = { ...forwards, proto: 1, state: 'related', icmptype: 3, icmpcode: 1 };
+    expect(walk(all, error, 'forward').fields['dst']).toEqual(FIELDS['dst']);
+    expect(walk(all, { ...forwards, state: 'related' }, 'forward').fields['dst']).toEqual(inside);
   });
   test('a chain that sets none leaves it to the next; after one that does the others are not asked', () => {
     const second = nat('prerouting', 5, rule(dnat('10.0.0.2')));
@@ -507,12 +512,69 @@ describe('what nobody knows', () => {
         DROP,
       ),
     );
-    expect(of(input(...drops.slice(0, 1000)), some)).toBe('drop');
+    expect(of(input(...drops.slice(0, 200)), some)).toBe('drop');
     expect(of(input(...drops, rule(ACCEPT)), some)).toBe('unknown');
   });
   test('rules that lead back to themselves end', () => {
     const loop = table('t', base('input', 0, [rule(to('jump', 'x'))]), chain('x', rule(to('jump', 'x'))));
     expect(of(loop)).toBe('unknown');
+  });
+});
+
+describe('the host', () => {
+  const route = (prefix: string, device: string, table: number, type: 'unicast' | 'local' | 'broadcast') => {
+    const parsed = parsePrefix(prefix);
+    if ('problem' in parsed) throw new Error(prefix);
+    const nextHops = [{ device, dead: false }];
+    return { family: 'ipv4', table, type, prefix: parsed.prefix, nextHops, metric: 0 } as const;
+  };
+  const host: Host = {
+    links: [],
+    routes: [
+      route('203.0.113.1/32', 'eth0', 255, 'local'),
+      route('203.0.113.255/32', 'eth0', 255, 'broadcast'),
+      route('203.0.113.0/24', 'eth0', 254, 'unicast'),
+      route('0.0.0.0/0', 'eth0', 254, 'unicast'),
+      route('10.0.0.0/8', 'eth1', 254, 'unicast'),
+    ],
+    rules: [],
+    sysctls: {},
+    missing: [],
+  };
+  const fib = (result: string, ...asked: string[]): Expression => ({ kind: 'fib', result, flags: asked });
+  const asked = (left: Expression, right: Value, fields: PacketFields): string =>
+    prepareWalk(
+      { tables: [input(rule(match(left, right), ACCEPT))] },
+      host,
+    )({
+      family: 'ipv4',
+      hook: 'input',
+      fields: { ...FIELDS, ...fields },
+    }).verdict;
+
+  test.each([
+    ['203.0.113.1', 'local'],
+    ['203.0.113.255', 'broadcast'],
+    ['255.255.255.255', 'broadcast'],
+    ['224.0.0.1', 'multicast'],
+    ['203.0.113.2', 'unicast'],
+    ['0.0.0.0', 'broadcast'],
+  ])('%s is %s', (text, type) => {
+    expect(asked(fib('type', 'daddr'), symbol(type), { dst: address(text) })).toBe('accept');
+    expect(asked(fib('type', 'daddr'), symbol('anycast'), { dst: address(text) })).toBe('drop');
+  });
+  test('an address of another interface is not local to this one', () => {
+    const left = fib('type', 'daddr', 'iif');
+    expect(asked(left, symbol('local'), {})).toBe('accept');
+    expect(asked(left, symbol('local'), { iif: 'eth1' })).toBe('drop');
+  });
+  test('the way back leads out where the packet came in, or is missing', () => {
+    const back = fib('oif', 'saddr', 'iif');
+    const missing: Value = { kind: 'boolean', value: false };
+    expect(asked(back, missing, {})).toBe('drop');
+    expect(asked(back, missing, { src: address('10.0.0.1') })).toBe('accept');
+    expect(asked(back, missing, { src: address('10.0.0.1'), iif: 'eth1' })).toBe('drop');
+    expect(asked(back, missing, { src: address('203.0.113.1') })).toBe('accept');
   });
 });
 

@@ -5,14 +5,15 @@ import type { IpFamily } from '../net/address.ts';
 import type { PacketFields } from '../space/packet-set.ts';
 import { makeSlots, type Slots } from './walk-cell.ts';
 import { fieldsOf, packetCells, type WalkPacket } from './walk-packet.ts';
+import type { Run, WalkUnknown, WalkVerdict } from './walk-position.ts';
 import { type Compiler, compiler } from './walk-program.ts';
-import { type Run, runStages, type WalkUnknown, type WalkVerdict } from './walk-run.ts';
+import { runStages } from './walk-run.ts';
 import { HOOKS_ON_THE_WAY, type Stage, stagesOf, type WalkHook } from './walk-stages.ts';
 import type { WalkStep } from './walk-step.ts';
 import { usesConntrack } from './walk-track.ts';
 
 export type { WalkPacket } from './walk-packet.ts';
-export type { WalkUnknown, WalkVerdict } from './walk-run.ts';
+export type { WalkUnknown, WalkVerdict } from './walk-position.ts';
 export type { WalkHook } from './walk-stages.ts';
 export type { StepVerdict, WalkReason, WalkStep } from './walk-step.ts';
 

@@ -49,7 +49,8 @@ export function decisionOf(space: PacketSpace, node: number): Decision {
 /** The diagram's node; throws for one of another space and for one that was not held when the space was tidied up. */
 export function nodeOf(space: PacketSpace, diagram: Diagram): number {
   if (diagram.space !== space) throw new Error('packet sets of different spaces');
-  if (diagram.epoch !== space.bdd.epoch)
+  // Leaves are never renumbered.
+  if (diagram.epoch !== space.bdd.epoch && diagram.node >= space.bdd.leaves)
     throw new Error('a packet set that was not held when its space was collected');
   return diagram.node;
 }

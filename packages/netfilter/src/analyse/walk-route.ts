@@ -1,0 +1,49 @@
+// Where a route to an address leads: `fib saddr . iif oif`, `-m rpfilter`.
+import type { Host, HostRoute } from '../model/host.ts';
+import type { IpFamily } from '../net/address.ts';
+import { prefixInterval } from '../net/prefix.ts';
+import { longestFirst } from './address-types.ts';
+
+/** The name of the interface, empty: there is no such route; undefined: nobody knows. */
+export type RouteTo = (address: bigint, device: string | undefined) => string | undefined;
+
+/** rt_tables(5): default, main, local. */
+const PLAIN_TABLES: readonly number[] = [253, 254, 255];
+
+/**
+ * The route to an address, or the one by `device`. nft_fib_ipv4.c takes the longest prefix and asks whether it leads there,
+ * nft_fib_ipv6.c the longest of those that do; routes to the host itself lead nowhere. undefined: the routes are not
+ * known, or rules choose between tables.
+ */
+export function routeTo(family: IpFamily, host: Host | undefined): RouteTo | undefined {
+  if (host === undefined || host.missing.includes('routes') || !isPlain(host, family)) return undefined;
+  const routes = longestFirst(
+    host.routes.filter((route) => route.family === family && PLAIN_TABLES.includes(route.table)),
+  ).map((route) => ({ ...prefixInterval(route.prefix), route }));
+  return (address, device) => {
+    const strict = device !== undefined && family === 'ipv6';
+    const found = routes.find(
+      ({ first, last, route }) => address >= first && address <= last && (!strict || leadsBy(route, device)),
+    )?.route;
+    if (found?.type !== 'unicast') return '';
+    if (device !== undefined) return leadsBy(found, device) ? device : '';
+    const devices = new Set(found.nextHops.map((hop) => hop.device));
+    return devices.size === 1 ? [...devices][0] : undefined;
+  };
+}
+
+function leadsBy({ nextHops }: HostRoute, device: string): boolean {
+  return nextHops.some((hop) => hop.device === device);
+}
+
+/** All packets are looked up in the same tables. */
+function isPlain({ rules, missing }: Host, family: IpFamily): boolean {
+  if (missing.includes('rules')) return false;
+  return rules
+    .filter((rule) => rule.family === family)
+    .every(({ action, from, to, iif, oif, mark, inverted, unknown }) => {
+      const asks = [from, to, iif, oif, mark].some((each) => each !== undefined);
+      const plain = action.kind === 'lookup' && PLAIN_TABLES.includes(action.table);
+      return plain && !asks && !inverted && unknown.length === 0;
+    });
+}
