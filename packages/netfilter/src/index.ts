@@ -19,10 +19,13 @@ export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure
 
 export * from './analyse/idle-rules.ts';
 
+export * from './analyse/journey.ts';
 export * from './analyse/owner.ts';
+export * from './analyse/plain-packet.ts';
 
 export * from './analyse/questions.ts';
 export * from './analyse/road.ts';
+export * from './analyse/route-lookup.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
 export {
@@ -30,6 +33,7 @@ export {
   prepareWalk,
   type StepVerdict,
   type WalkFunction,
+  type WalkHook,
   type WalkOptions,
   type WalkPacket,
   type WalkReason,
@@ -57,7 +61,7 @@ export * from './model/verdict.ts';
 export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
-export { protocolName } from './net/protocol.ts';
+export * from './net/protocol.ts';
 export * from './read/dumps.ts';
 export * from './read/ipset.ts';
 export * from './read/iptables-save.ts';

@@ -8,6 +8,7 @@ import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
+import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
 import { diffVerb, historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { calmVerb, panicVerb } from './panic.ts';
@@ -131,6 +132,15 @@ function program(printed: string[]): Command {
     },
     ([report]) => report?.toLowerCase() === 'rules',
   );
+  explainOptions(
+    moat
+      .command('explain')
+      .description('whether a packet gets through, and which rules decide: explain tcp 192.0.2.9 22')
+      .argument('[words...]')
+      .exitOverride(),
+  ).action((words: string[], given: ExplainVerbOptions) =>
+    withContext(moat, ['explain', ...words], (context, typed) => explainVerb(context, typed, given), READS),
+  );
   verb(
     'audit',
     'what strangers can reach on this machine, what answers there and who opened it; needs no moat in use',
@@ -181,6 +191,7 @@ Examples:
   moat enable                                    closes everything else; goes back unless confirmed
   moat allow from 203.0.113.7 to any port 3306 proto tcp comment 'the blog'
   moat allow 9090 for 2h                         ends by itself, as does: until 2026-12-31T18:00
+  moat explain tcp 192.0.2.9 3306                 whether that client gets through, and why
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect

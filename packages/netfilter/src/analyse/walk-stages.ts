@@ -1,6 +1,6 @@
 // The way of a packet through the hooks: which base chains it meets, in which order.
 
-import { CT_STATES } from '../model/names.ts';
+import { ADDRESS_TYPES, CT_STATES } from '../model/names.ts';
 import type { BaseChain, Hook, Ruleset } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import type { Place } from './reading.ts';
@@ -53,6 +53,7 @@ export function stagesOf(
       const base = chain.base!;
       return { kind: 'chain', program: compile(table, chain, place), base, nat: base.type === 'nat' };
     };
+    if (hook === 'forward') stages.push({ kind: 'kernel', run: forUnicast(slots) });
     const isNat = ({ chain }: BaseAt): boolean => chain.base!.type === 'nat';
     const bases = baseChains(ruleset, hook, family).filter((each) => natRuns || !isNat(each));
     const early = first ? bases.filter(({ priority }) => priority < CONNTRACK_PRIORITY) : [];
@@ -72,6 +73,14 @@ export function stagesOf(
     stages.push(...others.map(stage));
   }
   return stages;
+}
+
+/** What routing passes on is for a unicast address; multicast routing aside. */
+function forUnicast(slots: Slots): (cells: Cell[]) => void {
+  const type = slots.of('daddrtype', WORD_BITS);
+  return (cells) => {
+    cells[type] ??= ADDRESS_TYPES.get('unicast');
+  };
 }
 
 /** See `oneHopOn` in road.ts. */
