@@ -82,7 +82,7 @@ function passageJson(passage: Passage, place: (opener: Opener) => RulePlace) {
   };
 }
 
-export function sourcesJson(family: IpFamily, { addresses }: Places): readonly string[] {
+function sourcesJson(family: IpFamily, { addresses }: Places): readonly string[] {
   return prefixes(family, addresses);
 }
 
