@@ -84,6 +84,10 @@ const HOST: Host = {
     route('198.51.100.0', 25, 'eth1'),
     route('2001:db8::', 32, 'eth0'),
     route('2001:db8::', 48, 'eth1'),
+    route('fe80::', 64, 'eth0'),
+    route('fe80::', 64, 'eth1'),
+    route('2001:db8:9::', 64, 'eth0'),
+    route('2001:db8:9::', 64, 'eth1'),
   ],
   rules: [],
   sysctls: {},
@@ -227,12 +231,16 @@ describe('the way back', () => {
     ['leads elsewhere', from('198.51.100.200', 'eth1'), 'drop'],
     ['by the longer prefix', from('198.51.100.4', 'eth1'), 'accept'],
     ['and not by the shorter one', from('198.51.100.4', 'eth0'), 'drop'],
-    ['which in IPv6 is as good', from('2001:db8::4', 'eth0'), 'accept'],
-    ['and so is the longer one', from('2001:db8::4', 'eth1'), 'accept'],
+    ['by the longer one in IPv6', from('2001:db8::4', 'eth1'), 'accept'],
+    ['by either from a link-local address', from('fe80::4', 'eth1'), 'accept'],
     ['there is none', from('192.0.2.1', 'eth0'), 'drop'],
     ['of loopback', from('192.0.2.1', 'lo'), 'accept'],
   ])('%s', (_, packet, expected) => {
     expect(judged(spoofed, packet, HOST)).toBe(expected);
+  });
+  test('is not known where two routes of IPv6 are for the same network', () => {
+    expect(judged(spoofed, from('2001:db8:9::4', 'eth1'), HOST)).toBe('unknown');
+    expect(judged(spoofed, from('2001:db8:9::4', 'eth0'), HOST)).toBe('accept');
   });
   test('is not known without routes', () => {
     expect(judged(spoofed, from('192.0.2.1', 'eth0'))).toBe('unknown');
