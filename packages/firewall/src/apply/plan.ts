@@ -15,10 +15,12 @@ import { narrows } from '../policy/narrow.ts';
 import { formatSentence } from '../policy/print.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
+import type { Difference } from '../proof/prove-policy.ts';
 import { adviceFor } from './advice.ts';
 import { containerLinks } from './container-links.ts';
-import { listTable } from './listed.ts';
 import { findLockouts } from './lockout.ts';
+import { type ProofState, proofOf } from './proved.ts';
+import { WORKINGS, type Workings } from './workings.ts';
 
 /** Something to tell although the change is made. */
 export interface Remark {
@@ -60,6 +62,10 @@ export interface Plan {
   readonly current: Table | undefined;
   /** nft text from `current` to `table`; undefined: they say the same. */
   readonly change: string | undefined;
+  /** Whether `table` means what the policy means; undefined: moat is not active. */
+  readonly proof: Exclude<ProofState, { kind: 'different' }> | undefined;
+  /** What the interfaces are on this machine, as far as rules depend on it. */
+  readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
   readonly narrowing: readonly string[];
   /** Connections of admins that exist now, as far as the change could concern them. */
@@ -73,6 +79,8 @@ export type PlanFailure =
   | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
   /** The policy does not keep what it expects; `results` are those that fail. */
   | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
+  /** The rules would not mean what the policy means: a mistake in moat. */
+  | { readonly kind: 'unproved'; readonly difference: Difference }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -83,7 +91,11 @@ export interface Lockout {
 }
 
 /** Reads and computes only. Rejects when the machine cannot be read. */
-export async function planChange(paths: Paths, request: ChangeRequest): Promise<Plan | PlanFailure> {
+export async function planChange(
+  paths: Paths,
+  request: ChangeRequest,
+  { compile, list }: Workings = WORKINGS,
+): Promise<Plan | PlanFailure> {
   const oldText = readPolicyText(paths);
   const appliedText = readAppliedPolicy(paths);
   // A file that has vanished is an accident, and not a policy without rules.
@@ -103,7 +115,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const warnings = edited.warnings;
   const { file } = after;
 
-  const current = await listTable();
+  const current = await list();
   const enabled = current !== undefined || readBootRules(paths) !== undefined;
   const needsLinks = enabled || request.activate || file.policy.expectations.length > 0;
   const links = needsLinks ? await containerLinks(await readDocker()) : NO_LINKS;
@@ -113,12 +125,14 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   if (!enabled && !request.activate) {
     return {
       ...{ oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current },
+      ...{ activates: false, table: undefined, current, proof: undefined, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
   if (failing.length > 0) return { kind: 'expectation', results: failing };
-  const table = compileTable(file.policy, links);
+  const table = compile(file.policy, links);
+  const proof = proofOf(paths, file.policy, links, table);
+  if (proof.kind === 'different') return { kind: 'unproved', difference: proof.difference };
   const change = renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
@@ -137,7 +151,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
       const first = parse(text);
       const then = first.ok ? (request.edit?.(first.file) ?? { ok: true as const, text }) : undefined;
       const result = then?.ok ? parse(then.text) : undefined;
-      return result?.ok ? compileTable(result.file.policy, links) : undefined;
+      return result?.ok ? compile(result.file.policy, links) : undefined;
     };
     const advised = lockouts.map((connection) => ({
       connection,
@@ -149,12 +163,17 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
+  if (proof.kind === 'given up') notes.push(GIVEN_UP);
   return {
-    ...{ oldText, file, warnings, notes },
+    ...{ oldText, file, warnings, notes, proof, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
 }
+
+const GIVEN_UP =
+  'that these rules mean what the policy says was not proved: with so many sentences it takes longer than a change ' +
+  'should. `moat test` takes the time, and the next change to the same rules then knows';
 
 /** Where moat is not active a policy is still being written. */
 function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {
