@@ -58,6 +58,7 @@ test('`moat test` reads the file as it stands, and says what fails', async () =>
       'FAIL  expect reject from 192.0.2.0/24 to any port 22',
       '      tcp from 192.0.2.1 to port 22 is let through by rule 1, `allow 22`',
       '1 of 3 expectations fails',
+      'Proved: the rules mean what the policy says, for all packets of IPv4 and IPv6; they are what the kernel has',
     ],
   ]);
   const json = JSON.parse((await moat.run('test', '--json')).stdout);

@@ -112,6 +112,7 @@ export {
   type Diagram,
   hold,
   inSomeOrder,
+  type OrderOptions,
   type PacketSet,
   type PacketSpace,
   type PacketSpaceOptions,

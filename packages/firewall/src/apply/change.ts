@@ -1,6 +1,6 @@
 // One change of policy or rules, from the lock to the last fsync. The only place that loads rules.
 //
-//   lock ─▶ read ─▶ edit ─▶ compile ─▶ who would be locked out? ─▶ stage every file
+//   lock ─▶ read ─▶ edit ─▶ compile ─▶ prove ─▶ who would be locked out? ─▶ stage every file
 //        ─▶ arm the way back ─▶ one nft transaction ─▶ compare with what the kernel lists ─▶ rename the files
 //
 // Whatever step fails or is killed, the rules are the old or the new ones and the file is the old or the new.
@@ -32,8 +32,10 @@ import { generationOf } from './generation.ts';
 import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
+import { rememberProved } from './proved.ts';
 import { storedRules } from './run-time.ts';
 import { settlePending } from './settle.ts';
+import { WORKINGS, type Workings } from './workings.ts';
 
 /** How a change ended. In every case but `done` the old state is in force, or `failed` says what is not. */
 export type ChangeResult =
@@ -59,15 +61,19 @@ export interface Waiting {
 const LOCK_WAIT_MS = 60_000;
 
 /** Makes the change, or with `dryRun` only says what it would be, writing nothing at all. */
-export async function makeChange(paths: Paths, request: ChangeRequest): Promise<ChangeResult> {
+export async function makeChange(
+  paths: Paths,
+  request: ChangeRequest,
+  workings: Workings = WORKINGS,
+): Promise<ChangeResult> {
   if (request.dryRun) {
-    const plan = await planChange(paths, request);
+    const plan = await planChange(paths, request, workings);
     return 'kind' in plan ? plan : { kind: 'planned', plan };
   }
   await settlePending(paths);
   const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: request.command }, async (lock) => {
-    const plan = await planChange(paths, request);
-    return 'kind' in plan ? plan : await carryOut(paths, request, plan, lock);
+    const plan = await planChange(paths, request, workings);
+    return 'kind' in plan ? plan : await carryOut(paths, request, plan, lock, workings);
   });
   return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
 }
@@ -77,6 +83,7 @@ async function carryOut(
   request: ChangeRequest,
   plan: Plan,
   lock: HeldLock,
+  { list }: Workings,
 ): Promise<ChangeResult> {
   makeFolders(paths);
   const { text } = plan.file;
@@ -128,14 +135,14 @@ async function carryOut(
     return abandon(failed.message);
   };
   // Others load rules without asking for our lock.
-  const found = basisOf(readPolicyText(paths), await listTable());
+  const found = basisOf(readPolicyText(paths), await list());
   if (found !== plan.basis) {
     undone({ message: '', restored: true });
     return { kind: 'stale', basis: plan.basis, found };
   }
   // Killed from here on, nobody knows for certain which sentences the rules come from: better none than wrong ones.
   forgetAppliedPolicy(paths);
-  const loaded = await loadRules(paths, plan, lock);
+  const loaded = await loadRules(paths, plan, lock, list);
   if (loaded.kind === 'failed') return undone(loaded);
   try {
     // Editors do not take our lock.
@@ -147,7 +154,8 @@ async function carryOut(
     const why = `the policy file could not be written: ${(error as Error).message}`;
     return undone(await putBack(paths, plan, lock, why));
   }
-  const notes: string[] = [];
+  const notes: string[] = [...loaded.notes];
+  if (plan.proof?.kind === 'proved') rememberProved(paths, plan.proof.key);
   try {
     for (const file of records) file.commit();
   } catch (error) {

@@ -3,29 +3,50 @@ import { renderReplacement, type Table, tableDifferences } from '@moat/netfilter
 import type { HeldLock } from '../kernel/lock.ts';
 import { nftApply } from '../kernel/nft.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { liveAt } from '../policy/live.ts';
+import { differenceLines } from '../proof/difference-text.ts';
 import { listTable } from './listed.ts';
 import type { Plan } from './plan.ts';
+import { proofOf } from './proved.ts';
 import { restoration } from './restoration.ts';
+import { compiledOf } from './run-time.ts';
+import type { Workings } from './workings.ts';
 
 export type Loaded =
-  | { readonly kind: 'ok' }
+  /** `notes`: what is worth telling all the same. */
+  | { readonly kind: 'ok'; readonly notes: readonly string[] }
   /** `restored`: the rules from before are in force, for certain. */
   | { readonly kind: 'failed'; readonly message: string; readonly restored: boolean };
 
 /** Takes the rules from `plan.current` to `plan.table`. */
-export async function loadRules(paths: Paths, plan: Plan, lock: HeldLock): Promise<Loaded> {
-  if (plan.change === undefined || plan.table === undefined) return { kind: 'ok' };
+export async function loadRules(
+  paths: Paths,
+  plan: Plan,
+  lock: HeldLock,
+  list: Workings['list'],
+): Promise<Loaded> {
+  if (plan.change === undefined || plan.table === undefined) return { kind: 'ok', notes: [] };
   try {
     const whole = renderReplacement(plan.table);
     let sent = await nftApply(plan.change, { paths, lock });
     // A kernel that cannot make the small change may still take the whole table.
     if (sent.kind === 'refused' && plan.change !== whole) sent = await nftApply(whole, { paths, lock });
     if (sent.kind !== 'ok') return await unlessChanged(paths, plan, lock, sent.message);
-    const found = await listTable();
+    const found = await list();
     const differences = found === undefined ? [] : tableDifferences(plan.table, found);
-    if (found !== undefined && differences.length === 0) return { kind: 'ok' };
+    // What is listed word for word is proved with what was sent.
+    if (found !== undefined && differences.length === 0) return { kind: 'ok', notes: [] };
+    const sameRates = differences.every(
+      ({ wanted, found: other }) => ![...wanted, ...other].some((line) => RATES.test(line)),
+    );
+    // What packets and programs have put into sets since is no rule, and a gate that is open stands for its sentence.
+    const policy = liveAt(plan.file.policy, Math.floor(Date.now() / 1000));
+    const proof = found && proofOf(paths, policy, plan.links, compiledOf(found));
+    if (found !== undefined && proof?.kind === 'proved' && sameRates)
+      return { kind: 'ok', notes: [OTHER_WORDS] };
     const message = [
       'the kernel lists other rules than were sent. This is a mistake in moat.',
+      ...(proof?.kind === 'different' ? differenceLines(proof.difference) : []),
       ...(found === undefined ? ['  there is no table inet moat after loading it'] : []),
       ...differences.flatMap(({ object, wanted, found: other }) => [
         `  ${object}`,
@@ -38,6 +59,12 @@ export async function loadRules(paths: Paths, plan: Plan, lock: HeldLock): Promi
     return await unlessChanged(paths, plan, lock, (error as Error).message);
   }
 }
+
+const OTHER_WORDS =
+  'the kernel lists the rules in other words than they were sent; for every packet they mean what the policy says';
+
+/** What the proof leaves open: how much is too much, and for how long something is remembered. */
+const RATES = /\b(limit rate|timeout|size)\b/;
 
 /** An nft that failed should have changed nothing; one that was killed may have. */
 async function unlessChanged(paths: Paths, plan: Plan, lock: HeldLock, message: string): Promise<Loaded> {

@@ -18,14 +18,16 @@ import { narrows } from '../policy/narrow.ts';
 import { formatSentence } from '../policy/print.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
+import type { Difference } from '../proof/prove-policy.ts';
 import { adviceFor, connectionText } from './advice.ts';
 import { basisOf } from './basis.ts';
 import { containerLinks } from './container-links.ts';
 import { flowsRefusedBy, flowsText } from './cut.ts';
-import { listTable } from './listed.ts';
 import { compiledInto } from './live.ts';
 import { findLockouts, isLetIn } from './lockout.ts';
+import { type ProofState, proofOf } from './proved.ts';
 import { withRunTime } from './run-time.ts';
+import { WORKINGS, type Workings } from './workings.ts';
 
 /** Something to tell although the change is made. */
 export interface Remark {
@@ -75,6 +77,10 @@ export interface Plan {
   readonly current: Table | undefined;
   /** nft text from `current` to `table`; undefined: they say the same. */
   readonly change: string | undefined;
+  /** Whether `table` means what the policy means; undefined: moat is not active. */
+  readonly proof: Exclude<ProofState, { kind: 'different' }> | undefined;
+  /** What the interfaces are on this machine, as far as rules depend on it. */
+  readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
   readonly narrowing: readonly string[];
   /** Connections of admins that exist now, as far as the change could concern them. */
@@ -90,6 +96,8 @@ export type PlanFailure =
   | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
   /** The policy file or the loaded rules are not those that the change was planned on. */
   | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
+  /** The rules would not mean what the policy means: a mistake in moat. */
+  | { readonly kind: 'unproved'; readonly difference: Difference }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -100,7 +108,11 @@ export interface Lockout {
 }
 
 /** Reads and computes only. Rejects when the machine cannot be read. */
-export async function planChange(paths: Paths, request: ChangeRequest): Promise<Plan | PlanFailure> {
+export async function planChange(
+  paths: Paths,
+  request: ChangeRequest,
+  { compile, list }: Workings = WORKINGS,
+): Promise<Plan | PlanFailure> {
   const oldText = readPolicyText(paths);
   const appliedText = readAppliedPolicy(paths);
   // A file that has vanished is an accident, and not a policy without rules.
@@ -120,7 +132,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   const warnings = [...edited.warnings];
   const { file } = after;
 
-  const current = await listTable();
+  const current = await list();
   const basis = basisOf(oldText, current);
   if (request.basis !== undefined && request.basis !== basis) {
     return { kind: 'stale', basis: request.basis, found: basis };
@@ -134,12 +146,15 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   if (!enabled && !request.activate) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current },
+      ...{ activates: false, table: undefined, current, proof: undefined, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
   if (failing.length > 0) return { kind: 'expectation', results: failing };
-  const table = withRunTime(compileTable(policy, links), current, readBanLines(paths), now);
+  const compiled = compile(policy, links);
+  const proof = proofOf(paths, policy, links, compiled);
+  if (proof.kind === 'different') return { kind: 'unproved', difference: proof.difference };
+  const table = withRunTime(compiled, current, readBanLines(paths), now);
   const change = renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
@@ -156,7 +171,7 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
       const first = parse(text);
       const then = first.ok ? (request.edit?.(first.file) ?? { ok: true as const, text }) : undefined;
       const result = then?.ok ? parse(then.text) : undefined;
-      return result?.ok ? compileTable(liveAt(result.file.policy, now), links) : undefined;
+      return result?.ok ? compile(liveAt(result.file.policy, now), links) : undefined;
     };
     const advised = lockouts.map((connection) => ({
       connection,
@@ -173,12 +188,17 @@ export async function planChange(paths: Paths, request: ChangeRequest): Promise<
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
+  if (proof.kind === 'given up') notes.push(GIVEN_UP);
   return {
-    ...{ basis, oldText, file, warnings, notes },
+    ...{ basis, oldText, file, warnings, notes, proof, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
 }
+
+const GIVEN_UP =
+  'that these rules mean what the policy says was not proved: with so many sentences it takes longer than a change ' +
+  'should. `moat test` takes the time, and the next change to the same rules then knows';
 
 /** Where moat is not active a policy is still being written. */
 function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {

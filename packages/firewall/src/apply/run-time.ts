@@ -82,6 +82,14 @@ export function storedRules(table: Table): string {
   return `${renderReplacement({ ...table, sets: table.sets.map(emptied) })}${gates.join('')}`;
 }
 
+/** A listed table as compile would have made it: nobody banned, no flow ended, gates open. */
+export function compiledOf(table: Table): Table {
+  return {
+    ...table,
+    sets: table.sets.map((set) => (gateEnd(set.name) === undefined ? emptied(set) : set)),
+  };
+}
+
 export function emptied(set: NamedSet): NamedSet {
   if (!set.dynamic) return set;
   const { expires: _, ...rest } = set;

@@ -6,8 +6,10 @@ import type { Lockout, Plan } from '../apply/plan.ts';
 import type { ExpectationResult } from '../meaning/expectation.ts';
 import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
+import { differenceLines } from '../proof/difference-text.ts';
+import type { Difference } from '../proof/prove-policy.ts';
 import { ExitCode } from './exit-code.ts';
-import { expectationJson, failureLines } from './expectation-words.ts';
+import { differenceJson, expectationJson, failureLines } from './expectation-words.ts';
 import { type Answer, colour, failure } from './say.ts';
 
 /** `headline`: what was done, as one sentence without a full stop; made from the plan. */
@@ -38,6 +40,8 @@ export function changeAnswer(
         'the loaded rules have changed meanwhile; nothing was changed. Look, and say it again';
       return failure(ExitCode.refused, 'stale', message, { basis, found });
     }
+    case 'unproved':
+      return unprovedAnswer(result.difference);
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -141,6 +145,7 @@ function planJson(plan: Plan): object {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
     basis: plan.basis,
+    proof: plan.proof?.kind ?? null,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };
@@ -157,6 +162,15 @@ function expectationAnswer(results: readonly ExpectationResult[]): Answer {
     'change the rules, or take the expectation away: moat delete expect …',
   ].join('\n');
   return failure(ExitCode.refused, 'expectation', message, { expectations: results.map(expectationJson) });
+}
+
+function unprovedAnswer(difference: Difference): Answer {
+  const message = [
+    'the rules would not mean what the policy says; nothing was changed. This is a mistake in moat:',
+    ...differenceLines(difference),
+    'please report it with the policy. Another way to say the same may do until then',
+  ].join('\n');
+  return failure(ExitCode.failed, 'unproved', message, { difference: differenceJson(difference) });
 }
 
 function lockoutAnswer(lockouts: readonly Lockout[]): Answer {

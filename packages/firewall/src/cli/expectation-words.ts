@@ -1,7 +1,9 @@
-// An expectation that fails, for people and for scripts.
+// An expectation or a proof that fails, for people and for scripts.
 import { formatAddress, type PacketFields } from '@moat/netfilter';
+import type { Decider } from '../meaning/decided-by.ts';
 import { type Counterexample, counterexampleText, type ExpectationResult } from '../meaning/expectation.ts';
 import { formatSentence } from '../policy/print.ts';
+import type { Difference } from '../proof/prove-policy.ts';
 
 /** One line for each counterexample, indented. */
 export function failureLines({ counterexamples }: ExpectationResult): string[] {
@@ -23,12 +25,25 @@ function counterexampleJson(counterexample: Counterexample): object {
     text: counterexampleText(counterexample),
     family,
     verdict,
-    decidedBy:
-      decidedBy.kind === 'rule'
-        ? { kind: 'rule', number: decidedBy.number, sentence: formatSentence(decidedBy.rule) }
-        : decidedBy,
+    decidedBy: deciderJson(decidedBy),
     packet: packetJson(packet),
     all,
+  };
+}
+
+function deciderJson(decider: Decider): object {
+  return decider.kind === 'rule'
+    ? { kind: 'rule', number: decider.number, sentence: formatSentence(decider.rule) }
+    : decider;
+}
+
+/** What a proof found: `policy` and `table` are what may become of the packet by each. */
+export function differenceJson(difference: Difference): object {
+  const { decidedBy, witness, ...rest } = difference;
+  return {
+    ...rest,
+    decidedBy: decidedBy === undefined ? null : deciderJson(decidedBy),
+    packet: packetJson(witness),
   };
 }
 

@@ -4,6 +4,7 @@
 //   /var/lib/moat/boot.nft         the last confirmed rules: what boot loads; there only while enabled
 //   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
+//   /var/lib/moat/proved           names of policies with rules that were proved to mean the same
 //   /var/lib/moat/backups/         policies that `reset` put aside
 //   /var/lib/moat/generations/     every state that was applied (generations.ts)
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
@@ -91,6 +92,15 @@ export function stageAppliedPolicy(paths: Paths, text: string): StagedFile {
 
 export function forgetAppliedPolicy(paths: Paths): void {
   rmSync(appliedPolicyFile(paths), { force: true });
+}
+
+/** What `writeProved` wrote, the newest first. */
+export function readProved(paths: Paths): readonly string[] {
+  return readIfThere(at(paths, 'proved'))?.split('\n').filter(Boolean) ?? [];
+}
+
+export function writeProved(paths: Paths, keys: readonly string[]): void {
+  writeFileAtomic(at(paths, 'proved'), `${keys.join('\n')}\n`);
 }
 
 /** The rules for boot; undefined: not enabled (or enabled and not confirmed yet). */

@@ -1,7 +1,9 @@
 // Does a table mean what the policy means? For all packets, on every way, whatever the limits say.
 import {
+  always,
   bitsOf,
   type Decision,
+  decide,
   type FieldSpec,
   formatBox,
   forSome,
@@ -10,18 +12,21 @@ import {
   intersectPackets,
   isEmpty,
   LEAF,
+  type OrderOptions,
   type PacketFields,
   type PacketSet,
   type PacketSpace,
   type PacketSpaceOptions,
   packetBoxes,
   packetsDecided,
+  packetsToldApart,
   possibleLeaves,
   spaceFor,
   subtractPackets,
   type Table,
   unionPackets,
 } from '@moat/netfilter';
+import { type Decider, decidedBy } from '../meaning/decided-by.ts';
 import { exampleOf, exampleText } from '../meaning/example.ts';
 import { leadsToContainers, type MachineFacts } from '../meaning/machine-facts.ts';
 import { interfaceWords, meaningSpaceOptions } from '../meaning/meaning-space.ts';
@@ -44,6 +49,8 @@ export interface Difference {
   /** What may become of it: more than one where a limit decides. */
   readonly policy: readonly Outcome[];
   readonly table: readonly Outcome[];
+  /** Which sentence, default or built-in decides about it; undefined: it begins no flow, and none is asked. */
+  readonly decidedBy: Decider | undefined;
   /** All of them, as text; the first few boxes. */
   readonly packets: readonly string[];
 }
@@ -57,6 +64,11 @@ export type Proof =
 /** The ways through a table, in a space made with `proofSpaceOptions`. */
 export type Roads = (space: PacketSpace, table: Table, containers: readonly string[]) => readonly Road[];
 
+export interface ProofOptions extends OrderOptions, Pick<PacketSpaceOptions, 'effort'> {
+  /** The ways to look at; default all of them. */
+  readonly roads?: Roads;
+}
+
 const OUTCOMES: readonly Outcome[] = ['accept', 'drop', 'reject', 'unknown'];
 const MOST_BOXES = 5;
 
@@ -68,11 +80,14 @@ export function provePolicy(
   policy: Policy,
   facts: MachineFacts,
   table: Table,
-  roads: Roads = tableRoads,
+  { roads = tableRoads, effort, ...order }: ProofOptions = {},
 ): Proof {
   for (const family of ['ipv4', 'ipv6'] as const) {
-    const found = inSomeOrder(proofSpaceOptions(family, policy, facts, table), (space) =>
-      differenceIn(space, policy, facts, roads(space, table, containerWords(space, facts))),
+    const options = proofSpaceOptions(family, policy, facts, table);
+    const found = inSomeOrder(
+      { ...options, ...(effort === undefined ? {} : { effort }) },
+      (space) => differenceIn(space, policy, facts, roads(space, table, containerWords(space, facts))),
+      order,
     );
     if (found.kind === 'too large') return found;
     if (found.value !== undefined) return { kind: 'different', difference: found.value };
@@ -111,9 +126,10 @@ function differenceIn(
   for (const { name, traffic, packets, decision } of roads) {
     const wanted = meaning[traffic];
     const among = intersectPackets(packets, meaning.domain[traffic]);
-    const differing = intersectPackets(among, decidedOtherwise(decision, wanted));
+    const differing = decidedOtherwise(decision, wanted, among);
+    if (differing === undefined) continue;
     const example = exampleOf(differing, among);
-    if (example === undefined) continue;
+    if (example === undefined) throw new Error('packets without an example');
     const known = Object.fromEntries(
       Object.entries(example.packet).filter(([field]) => !isFree(field)),
     ) as PacketFields;
@@ -127,31 +143,42 @@ function differenceIn(
       text: exampleText(example),
       policy: outcomes(wanted, known),
       table: outcomes(decision, known),
+      decidedBy: beginsFlow(known) ? decidedBy(policy, meaning, traffic, example.packet) : undefined,
       packets: [...boxes.map((box) => formatBox(layout, box)), ...(complete ? [] : ['and more'])],
     };
   }
   return undefined;
 }
 
+function beginsFlow({ state }: PacketFields): boolean {
+  return state === 'new' || state === 'untracked';
+}
+
 function isFree(field: string): boolean {
   return field.startsWith('free ');
 }
 
-/** The packets that may meet some verdict in one of the two and cannot in the other. */
-function decidedOtherwise(one: Decision, other: Decision): PacketSet {
+/** The packets among these that may meet some verdict in one of the two and cannot in the other; undefined: none. */
+function decidedOtherwise(one: Decision, other: Decision, among: PacketSet): PacketSet | undefined {
   const { space } = one;
+  const nothing = always(space, LEAF.fall);
+  const within = (where: PacketSet): [Decision, Decision] => [
+    decide(where, one, nothing),
+    decide(where, other, nothing),
+  ];
+  const apart = packetsToldApart(...within(among));
+  if (isEmpty(apart)) return undefined;
   const free = space.layout.fields.map(({ name }) => name).filter(isFree);
+  // Where a bit decides that nobody knows, the two may differ although they agree on what is possible.
+  const both = within(intersectPackets(forSome(apart, free), among));
   const differences = OUTCOMES.flatMap((outcome) => {
-    const [a, b] = [one, other].map((decision) => forSome(packetsDecided(decision, LEAF[outcome]), free)) as [
+    const [a, b] = both.map((decision) => forSome(packetsDecided(decision, LEAF[outcome]), free)) as [
       PacketSet,
       PacketSet,
     ];
     return [subtractPackets(a, b), subtractPackets(b, a)];
-  });
-  return unionPackets(
-    space,
-    differences.filter((set) => !isEmpty(set)),
-  );
+  }).filter((set) => !isEmpty(set));
+  return differences.length === 0 ? undefined : unionPackets(space, differences);
 }
 
 function outcomes(decision: Decision, packet: PacketFields): Outcome[] {

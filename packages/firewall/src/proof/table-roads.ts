@@ -3,6 +3,7 @@ import {
   type Analysis,
   always,
   beginAnalysis,
+  type ChainRuns,
   type Decision,
   decide,
   fieldFrom,
@@ -62,13 +63,14 @@ export function tableRoads(space: PacketSpace, table: Table, containers: readonl
   const input = hold(hookDecision(view, 'input', accept, false));
   const forward = hold(hookDecision(view, 'forward', accept, false));
   const output = hold(roadDecision(view, 'output'));
+  const runs: ChainRuns = new Map();
   const after = (then: Decision): Decision =>
-    hold(startDecision(view, hookDecision(view, 'prerouting', then, false)));
+    hold(startDecision(view, hookDecision(view, 'prerouting', then, false, { runs })));
   const plainInput = after(input);
   const redirected = after(asRewritten(input, 'local'));
   const plainForward = after(forward);
   const toContainer = after(asRewritten(forward, undefined));
-  const noted = after(fixKnown(forward, { status: DNAT }));
+  const noted = after(ofNew(fixKnown(forward, { status: DNAT })));
 
   // Only now the fields are there that the table reads.
   const where = (match: PacketMatch): PacketSet => packetsWhere(space, known(space, match));
@@ -137,6 +139,12 @@ function fixKnown(decision: Decision, values: Readonly<Record<string, string | n
   return fixFields(decision, known(decision.space, values));
 }
 
+/** The decision for new flows; nobody asks about the others. */
+function ofNew(decision: Decision): Decision {
+  const { space } = decision;
+  return decide(packetsWhere(space, { state: 'new' }), decision, always(space, LEAF.drop));
+}
+
 /** The decision about new flows once their destination is another one, which the FIB calls `type`. */
 function asRewritten(decision: Decision, type: string | undefined): Decision {
   const { space } = decision;
@@ -149,5 +157,5 @@ function asRewritten(decision: Decision, type: string | undefined): Decision {
     return Array.from({ length: count }, (_, i) => packetsWithBit(space, name, count - 1 - i));
   };
   const other = fieldFrom(rewritten, { dst: bits(NEW_DESTINATION.dst), dport: bits(NEW_DESTINATION.dport) });
-  return decide(packetsWhere(space, { state: 'new' }), other, decision);
+  return ofNew(other);
 }

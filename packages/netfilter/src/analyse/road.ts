@@ -53,6 +53,9 @@ export function baseChains(ruleset: Ruleset, hook: Hook, family: 'ipv4' | 'ipv6'
     .sort((a, b) => a.priority - b.priority || a.chain.base!.priority - b.chain.base!.priority);
 }
 
+/** What is known of chains already, by table and place. Begins as an empty map. */
+export type ChainRuns = Map<string, ChainRun>;
+
 export interface RoadOptions {
   /** What a packet that went all the way gets; accepted by default. */
   readonly end?: Decision;
@@ -60,6 +63,8 @@ export interface RoadOptions {
   readonly rewritten?: PacketSet;
   /** What marks packets have at first; 0 unless `any`. */
   readonly mark?: 'any';
+  /** Chains that were looked at, to be shared by all calls with the same view. What they decide stays held. */
+  readonly runs?: ChainRuns;
 }
 
 /** What becomes of packets that go this way: for `input` and `forward` from prerouting on, and to the end. */
@@ -108,7 +113,7 @@ export function hookDecision(
   hook: Hook,
   after: Decision | After,
   madeHere: boolean,
-  { rewritten }: RoadOptions = {},
+  { rewritten, runs: shared }: RoadOptions = {},
 ): Decision {
   const { analysis, ruleset } = view;
   const { space, family } = analysis;
@@ -116,14 +121,14 @@ export function hookDecision(
   const group = bases.filter(({ chain }) => chain.base!.type === 'nat');
   const tracks = hook === 'prerouting' || hook === 'output';
   const ends: After = 'plain' in after ? after : { plain: after };
-  const runs = new Map<string, ChainRun>();
+  const runs: ChainRuns = shared ?? new Map();
   /** All that these chains do, before `decision`. */
   const backwards = (some: readonly BaseAt[], decision: Decision): Decision => {
     let before = decision;
     for (const { table, chain, priority } of [...some].reverse()) {
       const early = tracks && priority < CONNTRACK_PRIORITY;
       const place: Place = { family, hook, early, ...(madeHere ? { madeHere } : {}) };
-      const key = `${ruleset.tables.indexOf(table)} ${early}`;
+      const key = `${ruleset.tables.indexOf(table)} ${hook} ${early} ${madeHere}`;
       const run = runs.get(key) ?? chainRun(view, table, place);
       runs.set(key, run);
       before = baseDecision(run, chain, before);
@@ -166,7 +171,8 @@ export function hookDecision(
     const raw = early.filter(({ priority }) => priority < CONNTRACK_PRIORITY);
     decision = backwards(raw, decision);
   }
-  for (const run of runs.values()) for (const alone of run.alone.values()) release(alone);
+  if (shared === undefined)
+    for (const run of runs.values()) for (const alone of run.alone.values()) release(alone);
   return hook === 'forward' ? oneHopOn(decision) : decision;
 }
 

@@ -35,7 +35,8 @@ export interface Bdd {
 /** The level of leaves, below that of any variable. Level 0 is the topmost variable. */
 export const LEAF_LEVEL = 0x7fff_ffff;
 
-const FIRST_CAPACITY = 1 << 12;
+/** Half a megabyte of nodes. Most rulesets never need more, and to grow there from less takes as long as their analysis. */
+const FIRST_CAPACITY = 1 << 15;
 const LARGEST_CACHE = 1 << 21;
 
 /**
@@ -63,8 +64,8 @@ export interface BddOptions {
 /** An empty manager. */
 export function createBdd(options: BddOptions = {}): Bdd {
   const { leaves = 16, budget = 8_000_000, effort = Number.MAX_SAFE_INTEGER } = options;
-  let capacity = FIRST_CAPACITY;
-  while (capacity < leaves * 2) capacity *= 2;
+  let capacity = 1 << 12;
+  while (capacity < leaves * 2 || capacity < Math.min(budget, FIRST_CAPACITY)) capacity *= 2;
   const nodes = new Int32Array(capacity * 4);
   for (let leaf = 0; leaf < leaves; leaf++) {
     nodes[leaf * 4] = LEAF_LEVEL;
@@ -162,22 +163,17 @@ export function linkBuckets(bdd: Bdd): void {
   }
 }
 
-/** Where in `cache` the result for these operands would be. */
-function cacheEntry(bdd: Bdd, a: number, b: number, c: number): number {
-  return (hash(a, b, c) & ((bdd.cache.length >> 2) - 1)) << 2;
-}
-
 /** The result that was remembered for these operands, or -1. */
 export function recall(bdd: Bdd, a: number, b: number, c: number): number {
   const { cache } = bdd;
-  const at = cacheEntry(bdd, a, b, c);
+  const at = (hash(a, b, c) & ((cache.length >> 2) - 1)) << 2;
   return cache[at] === a && cache[at + 1] === b && cache[at + 2] === c ? cache[at + 3]! : -1;
 }
 
 /** Remembers a result in the place of whatever was there. */
 export function remember(bdd: Bdd, a: number, b: number, c: number, result: number): void {
   const { cache } = bdd;
-  const at = cacheEntry(bdd, a, b, c);
+  const at = (hash(a, b, c) & ((cache.length >> 2) - 1)) << 2;
   cache[at] = a;
   cache[at + 1] = b;
   cache[at + 2] = c;

@@ -3,7 +3,7 @@
 import { type FieldMatch, matchValues } from './field-match.ts';
 import { type Case, fieldSwitch, isBelow, maskSet, valuesSwitch } from './field-values.ts';
 import { fieldOf } from './fields.ts';
-import { ite, leafSet, leavesOf, mapLeaves, seq, unionAll } from './operations.ts';
+import { differ, ite, leafSet, leavesOf, mapLeaves, seq, unionAll } from './operations.ts';
 import {
   type Decision,
   decisionOf,
@@ -83,6 +83,12 @@ export function packetsDecided(decision: Decision, ...leaves: readonly number[])
       leaves.map((leaf) => leafSet(space.bdd, node, leaf)),
     ),
   );
+}
+
+/** The packets that two decisions decide differently. */
+export function packetsToldApart(one: Decision, other: Decision): PacketSet {
+  const { space } = one;
+  return setOf(space, differ(space.bdd, nodeOf(space, one), nodeOf(space, other)));
 }
 
 /** Other leaves: `reject` and `drop` made one, or a base chain's policy put in the place of `fall`. */

@@ -3,6 +3,7 @@ import { type Bdd, freshTag, highOf, levelOf, lowOf, makeNode, recall, remember 
 
 /** Tags that freshTag does not reach. */
 const DISJOINT = -0x7fff_ffff;
+const DIFFER = -0x7fff_fffb;
 const IS_LEAF = -0x4000_0000;
 const HAS_LEAF = -0x5000_0000;
 
@@ -173,6 +174,24 @@ function hasLeaf(bdd: Bdd, node: number, leaf: number): boolean {
   const found = hasLeaf(bdd, lowOf(bdd, node), leaf) || hasLeaf(bdd, highOf(bdd, node), leaf);
   remember(bdd, node, 0, tag, found ? 1 : 0);
   return found;
+}
+
+/** The set of what two decisions decide differently. Throws TooLarge. */
+export function differ(bdd: Bdd, a: number, b: number): number {
+  if (a === b) return 0;
+  if (a < bdd.leaves && b < bdd.leaves) return 1;
+  if (a > b) return differ(bdd, b, a);
+  const known = recall(bdd, a, b, DIFFER);
+  if (known >= 0) return known;
+  const aLevel = levelOf(bdd, a);
+  const bLevel = levelOf(bdd, b);
+  const level = Math.min(aLevel, bLevel);
+  const [splitA, splitB] = [aLevel === level, bLevel === level];
+  const low = differ(bdd, splitA ? lowOf(bdd, a) : a, splitB ? lowOf(bdd, b) : b);
+  const high = differ(bdd, splitA ? highOf(bdd, a) : a, splitB ? highOf(bdd, b) : b);
+  const result = makeNode(bdd, level, low, high);
+  remember(bdd, a, b, DIFFER, result);
+  return result;
 }
 
 /** In the bits of `leavesUnder`: may be 0 or 1. */
