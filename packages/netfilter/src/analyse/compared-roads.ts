@@ -1,0 +1,139 @@
+// The roads on which rulesets are compared: what happens to packets from their beginning to their end, whichever hooks
+// that leads them through.
+import { always, LEAF } from '../space/decision.ts';
+import { hasField, NO_INTERFACE, type WordField } from '../space/fields.ts';
+import { complementPackets, intersectPackets, packetsWhere } from '../space/packet-set.ts';
+import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
+import { addressTypes } from './address-types.ts';
+import { routedForward } from './forward-routes.ts';
+import { hookDecision, roadDecision, startDecision } from './road.ts';
+import type { RulesetView } from './scope.ts';
+
+/**
+ * `input`: from elsewhere to an address of this host, as dialled, also where a rule sends them on (a published port).
+ * `groups`: from elsewhere to broadcast and multicast addresses. `forward`: from elsewhere to elsewhere. `output`: from
+ * this host to elsewhere. `loopback`: from this host to itself.
+ */
+export const ROADS = ['input', 'groups', 'forward', 'output', 'loopback'] as const;
+export type Road = (typeof ROADS)[number];
+
+const LOOPBACK = 'lo';
+
+/** A decision on a road, and the packets that it is about. */
+export interface Trip {
+  /** Held. */
+  readonly decision: Decision;
+  readonly packets: () => PacketSet;
+}
+
+/** What becomes of the packets on a road. One trip, or for loopback two: they go out and come in again. */
+export function roadTrips(view: RulesetView, road: Road): Trip[] {
+  const { space } = view.analysis;
+  switch (road) {
+    case 'input':
+      return [
+        { decision: hold(arriving(view)), packets: () => intersectPackets(toHost(view), outside(space)) },
+      ];
+    case 'groups': {
+      const packets = () => intersectPackets(toGroups(view), outside(space));
+      return [{ decision: hold(roadDecision(view, 'input')), packets }];
+    }
+    case 'forward':
+      return [{ decision: hold(roadDecision(view, 'forward')), packets: () => passing(view) }];
+    case 'output':
+      return [
+        {
+          decision: hold(roadDecision(view, 'output')),
+          packets: () => packetsWhere(space, { iif: NO_INTERFACE, oif: interfaces(space, LOOPBACK) }),
+        },
+      ];
+    case 'loopback':
+      return loopbackTrips(view);
+    default:
+      throw new Error(road satisfies never);
+  }
+}
+
+function loopbackTrips(view: RulesetView): Trip[] {
+  const { space } = view.analysis;
+  if (!interfaces(space).includes(LOOPBACK)) return [];
+  const out = { iif: NO_INTERFACE, oif: LOOPBACK };
+  return [
+    { decision: hold(roadDecision(view, 'output')), packets: () => packetsWhere(space, out) },
+    { decision: hold(roadDecision(view, 'input')), packets: () => packetsWhere(space, { iif: LOOPBACK }) },
+  ];
+}
+
+/** To this host and through `prerouting`, where a rule may send them elsewhere. */
+function arriving(view: RulesetView): Decision {
+  const { analysis } = view;
+  const accepted = always(analysis.space, LEAF.accept);
+  const here = hold(hookDecision(view, 'input', accepted, false));
+  const beyond = hookDecision(view, 'forward', hookDecision(view, 'postrouting', accepted, false), false);
+  const elsewhere = hold(routedForward(analysis, beyond, here));
+  const all = hookDecision(view, 'prerouting', { plain: here, mapped: { elsewhere, here } }, false);
+  release(here);
+  release(elsewhere);
+  return startDecision(view, all);
+}
+
+const ONE_HOST = ['local', 'anycast'] as const;
+const GROUPS = ['broadcast', 'multicast'] as const;
+
+function toHost(view: RulesetView): PacketSet {
+  const { space } = view.analysis;
+  const own = ofTypes(view, ONE_HOST);
+  return own ?? complementPackets(packetsWhere(space, { dst: groupAddresses(space) }));
+}
+
+function toGroups(view: RulesetView): PacketSet {
+  const { space } = view.analysis;
+  return ofTypes(view, GROUPS) ?? packetsWhere(space, { dst: groupAddresses(space) });
+}
+
+/** To another machine. Where nobody can tell which addresses are this host's, any that is one machine's. */
+function passing(view: RulesetView): PacketSet {
+  const { space } = view.analysis;
+  const through = packetsWhere(space, {
+    iif: interfaces(space, LOOPBACK),
+    oif: interfaces(space, LOOPBACK),
+  });
+  const [own, groups] = [ofTypes(view, ONE_HOST), toGroups(view)];
+  const elsewhere = intersectPackets(through, complementPackets(groups));
+  return own === undefined ? elsewhere : intersectPackets(elsewhere, complementPackets(own));
+}
+
+/** Packets to addresses of these types. undefined: neither routes nor a question for the type tell. */
+function ofTypes({ analysis }: RulesetView, types: readonly string[]): PacketSet | undefined {
+  const { host, family, space } = analysis;
+  const known = host === undefined ? undefined : addressTypes(host, family);
+  if (known !== undefined) return packetsWhere(space, { dst: types.flatMap((type) => known[type] ?? []) });
+  return hasField(space.layout, 'daddrtype') ? packetsWhere(space, { daddrtype: types }) : undefined;
+}
+
+/** Without a host: those that are one's own on every host. */
+function groupAddresses({ layout }: PacketSpace): { first: bigint; last: bigint }[] {
+  if (layout.family === 'ipv6') return [{ first: 0xffn << 120n, last: (1n << 128n) - 1n }];
+  return [
+    { first: 0xe000_0000n, last: 0xefff_ffffn },
+    { first: 0xffff_ffffn, last: 0xffff_ffffn },
+  ];
+}
+
+/**
+ * From another machine. Nobody outside can dial a loopback address or have one: such packets are martians
+ * (fib_validate_source, ip6_rcv).
+ */
+function outside(space: PacketSpace): PacketSet {
+  const loopback =
+    space.layout.family === 'ipv4' ? { first: 0x7f00_0000n, last: 0x7fff_ffffn } : { first: 1n, last: 1n };
+  const martian = [packetsWhere(space, { src: loopback }), packetsWhere(space, { dst: loopback })];
+  const from = packetsWhere(space, { iif: interfaces(space, LOOPBACK) });
+  return martian.reduce((left, each) => intersectPackets(left, complementPackets(each)), from);
+}
+
+/** The interfaces that a packet can be on, but for some. */
+function interfaces(space: PacketSpace, ...but: readonly string[]): string[] {
+  const { words } = space.layout.fields.find(({ name }) => name === 'iif') as WordField;
+  return words.filter((word) => word !== NO_INTERFACE && !but.includes(word));
+}
