@@ -10,6 +10,7 @@ const PACKAGES = {
   test: {
     ...START,
     iptables: 'iptables',
+    'build-essential': 'cc',
     conntrack: 'conntrack',
     'docker.io': 'dockerd',
     'docker-cli': 'docker',
