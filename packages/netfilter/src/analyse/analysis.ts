@@ -57,7 +57,21 @@ export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysi
       seen.add(key);
       for (const field of fieldsReadBy(of, family)) read.add(field);
     }
-  return { space, family, host, free: new Map(), freeNames: new Map(), read };
+  const analysis: Analysis = { space, family, host, free: new Map(), freeNames: new Map(), read };
+  // Connection tracking itself reads what `notrack` writes.
+  if (rulesets.some(givesUpTracking)) {
+    read.add('early state');
+    ensureField(analysis, { kind: 'words', name: 'early state', words: ['invalid', 'untracked'] });
+  }
+  return analysis;
+}
+
+function givesUpTracking({ tables }: Ruleset): boolean {
+  return tables.some(({ chains }) =>
+    chains.some(({ rules }) =>
+      rules.some(({ statements }) => statements.some(({ kind }) => kind === 'notrack')),
+    ),
+  );
 }
 
 function fieldsReadBy(of: Expression, family: IpFamily): string[] {

@@ -2,7 +2,13 @@
 // that leads them through.
 import { always, LEAF } from '../space/decision.ts';
 import { hasField, NO_INTERFACE, type WordField } from '../space/fields.ts';
-import { complementPackets, intersectPackets, packetsWhere } from '../space/packet-set.ts';
+import {
+  allPackets,
+  complementPackets,
+  intersectPackets,
+  noPackets,
+  packetsWhere,
+} from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { addressTypes } from './address-types.ts';
 import { routedForward } from './forward-routes.ts';
@@ -11,7 +17,8 @@ import type { RulesetView } from './scope.ts';
 
 /**
  * `input`: from elsewhere to an address of this host, as dialled, also where a rule sends them on (a published port).
- * `groups`: from elsewhere to broadcast and multicast addresses. `forward`: from elsewhere to elsewhere. `output`: from
+ * `groups`: from elsewhere to broadcast and multicast addresses; where nobody can tell which packets that are, they are
+ * `input`. `forward`: from elsewhere to elsewhere. `output`: from
  * this host to elsewhere. `loopback`: from this host to itself.
  */
 export const ROADS = ['input', 'groups', 'forward', 'output', 'loopback'] as const;
@@ -81,14 +88,11 @@ const ONE_HOST = ['local', 'anycast'] as const;
 const GROUPS = ['broadcast', 'multicast'] as const;
 
 function toHost(view: RulesetView): PacketSet {
-  const { space } = view.analysis;
-  const own = ofTypes(view, ONE_HOST);
-  return own ?? complementPackets(packetsWhere(space, { dst: groupAddresses(space) }));
+  return ofTypes(view, ONE_HOST) ?? allPackets(view.analysis.space);
 }
 
 function toGroups(view: RulesetView): PacketSet {
-  const { space } = view.analysis;
-  return ofTypes(view, GROUPS) ?? packetsWhere(space, { dst: groupAddresses(space) });
+  return ofTypes(view, GROUPS) ?? noPackets(view.analysis.space);
 }
 
 /** To another machine. Where nobody can tell which addresses are this host's, any that is one machine's. */
@@ -109,15 +113,6 @@ function ofTypes({ analysis }: RulesetView, types: readonly string[]): PacketSet
   const known = host === undefined ? undefined : addressTypes(host, family);
   if (known !== undefined) return packetsWhere(space, { dst: types.flatMap((type) => known[type] ?? []) });
   return hasField(space.layout, 'daddrtype') ? packetsWhere(space, { daddrtype: types }) : undefined;
-}
-
-/** Without a host: those that are one's own on every host. */
-function groupAddresses({ layout }: PacketSpace): { first: bigint; last: bigint }[] {
-  if (layout.family === 'ipv6') return [{ first: 0xffn << 120n, last: (1n << 128n) - 1n }];
-  return [
-    { first: 0xe000_0000n, last: 0xefff_ffffn },
-    { first: 0xffff_ffffn, last: 0xffff_ffffn },
-  ];
 }
 
 /**

@@ -37,11 +37,12 @@ function told(pair: Omit<RulesetPair, 'family'> & { family?: IpFamily }): string
   const whole = { family: 'ipv4' as const, ...pair };
   const done = inSomeOrder(spaceFor(pairInput(whole)), (space) =>
     rulesetDifferences(space, whole).differences.flatMap((difference) =>
-      difference.road === 'groups' ? [] :
-      differenceBoxes(difference).boxes.map(
-        ({ road, kind, certainty, states, box }) =>
-          `${road} ${kind} ${certainty} ${states}: ${formatBox(space.layout, box)}`,
-      ),
+      difference.road === 'groups'
+        ? []
+        : differenceBoxes(difference).boxes.map(
+            ({ road, kind, certainty, states, box }) =>
+              `${road} ${kind} ${certainty} ${states}: ${formatBox(space.layout, box)}`,
+          ),
     ),
   );
   if (done.kind !== 'done') throw new Error('too large');
@@ -105,10 +106,7 @@ describe('a difference is told as one box', () => {
     [
       'the same rate in both is the same',
       rules(TCP('--dport 22 -m limit --limit 3/min -j ACCEPT'), 'DROP'),
-      rules(
-        `${TCP('--dport 22 -m limit --limit 3/min -j ACCEPT')}\n${TCP('--dport 23 -j ACCEPT')}`,
-        'DROP',
-      ),
+      rules(`${TCP('--dport 22 -m limit --limit 3/min -j ACCEPT')}\n${TCP('--dport 23 -j ACCEPT')}`, 'DROP'),
       [`input opened must ${NEW}: tcp × 23`],
     ],
     [
@@ -127,10 +125,7 @@ describe('a difference is told as one box', () => {
       'the other roads',
       rules('-A FORWARD -i eth0 -o eth1 -j ACCEPT\n-A OUTPUT -o eth0 -p udp -j ACCEPT', 'DROP'),
       rules('', 'DROP'),
-      [
-        `forward closed must ${NEW}: in eth0 × out eth1`,
-        `output closed must ${NEW}: udp × out eth0`,
-      ],
+      [`forward closed must ${NEW}: in eth0 × out eth1`, `output closed must ${NEW}: udp × out eth0`],
     ],
     [
       'the loopback interface',
