@@ -26,6 +26,36 @@ export function addressTypePackets(
   return packetsWhere(space, { [field === 'daddrtype' ? 'dst' : 'src']: intervalSet(asked) });
 }
 
+/** What needs no route to be of a type. */
+const ALWAYS_OF: Readonly<Record<IpFamily, readonly (readonly [string, Interval<bigint>])[]>> = {
+  ipv4: [
+    ['broadcast', { first: 0n, last: 0xff_ffffn }],
+    ['broadcast', { first: 0xffff_ffffn, last: 0xffff_ffffn }],
+    ['multicast', { first: 0xe000_0000n, last: 0xefff_ffffn }],
+  ],
+  ipv6: [['multicast', { first: 0xffn << 120n, last: (1n << 128n) - 1n }]],
+};
+
+/** Addresses of which every host is sure; loopback is there while its interface is up. */
+const SURE_OF: typeof ALWAYS_OF = {
+  ipv4: [...ALWAYS_OF.ipv4, ['local', { first: 0x7f00_0000n, last: 0x7fff_ffffn }]],
+  ipv6: [...ALWAYS_OF.ipv6, ['local', { first: 1n, last: 1n }]],
+};
+
+/** The packets that are surely of a type that is asked for, and those of whose type one is sure. Without routes. */
+export function surelyTyped(
+  { space, family }: Analysis,
+  field: string,
+  isAsked: (type: string) => boolean,
+): { readonly asked: PacketSet; readonly sure: PacketSet } | undefined {
+  if (field !== 'daddrtype' && field !== 'saddrtype') return undefined;
+  const address = field === 'daddrtype' ? 'dst' : 'src';
+  const packets = (some: typeof SURE_OF.ipv4): PacketSet =>
+    packetsWhere(space, { [address]: intervalSet(some.map(([, interval]) => interval)) });
+  const sure = SURE_OF[family];
+  return { asked: packets(sure.filter(([type]) => isAsked(type))), sure: packets(sure) };
+}
+
 export type AddressTypes = Readonly<Record<string, IntervalSet<bigint>>>;
 
 /**
@@ -36,14 +66,6 @@ export function addressTypes(host: Host, family: IpFamily): AddressTypes | undef
   if (host.missing.includes('routes')) return undefined;
   const own = host.routes.filter((route) => route.family === family);
   const all: Interval<bigint>[] = [{ first: 0n, last: family === 'ipv4' ? 0xffff_ffffn : (1n << 128n) - 1n }];
-  const fixed: [string, Interval<bigint>][] =
-    family === 'ipv4'
-      ? [
-          ['broadcast', { first: 0n, last: 0xff_ffffn }],
-          ['broadcast', { first: 0xffff_ffffn, last: 0xffff_ffffn }],
-          ['multicast', { first: 0xe000_0000n, last: 0xefff_ffffn }],
-        ]
-      : [['multicast', { first: 0xffn << 120n, last: (1n << 128n) - 1n }]];
   const types: Record<string, IntervalSet<bigint>> = {};
   let left: IntervalSet<bigint> = all;
   const take = (type: string, interval: IntervalSet<bigint>): void => {
@@ -51,7 +73,7 @@ export function addressTypes(host: Host, family: IpFamily): AddressTypes | undef
     types[type] = intervalSet([...(types[type] ?? []), ...taken]);
     left = subtractIntervals(left, interval);
   };
-  for (const [type, interval] of fixed) take(type, [interval]);
+  for (const [type, interval] of ALWAYS_OF[family]) take(type, [interval]);
   for (const route of longestFirst(own.filter(({ table }) => table === LOCAL_TABLE)))
     take(route.type === 'unicast' ? 'unicast' : route.type, [prefixInterval(route.prefix)]);
   if (family === 'ipv6') {

@@ -57,16 +57,16 @@ export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysi
       seen.add(key);
       for (const field of fieldsReadBy(of, family)) read.add(field);
     }
-  const analysis: Analysis = { space, family, host, free: new Map(), freeNames: new Map(), read };
-  // Connection tracking itself reads what `notrack` writes.
-  if (rulesets.some(givesUpTracking)) {
+  const analysis = { space, family, host, free: new Map(), freeNames: new Map(), read };
+  // Who is not tracked is read by everybody who asks for the state.
+  if (rulesets.some(hasNotrack)) {
     read.add('early state');
     ensureField(analysis, { kind: 'words', name: 'early state', words: ['invalid', 'untracked'] });
   }
   return analysis;
 }
 
-function givesUpTracking({ tables }: Ruleset): boolean {
+function hasNotrack({ tables }: Ruleset): boolean {
   return tables.some(({ chains }) =>
     chains.some(({ rules }) =>
       rules.some(({ statements }) => statements.some(({ kind }) => kind === 'notrack')),

@@ -8,7 +8,14 @@ import { type IntervalSet, subtractIntervals } from '../net/interval.ts';
 import { always, decide, decisionLeaves, LEAF, packetsDecided } from '../space/decision.ts';
 import { NO_INTERFACE, type WordField } from '../space/fields.ts';
 import { forEvery, forSome } from '../space/packet-fields.ts';
-import { intersectPackets, type PacketMatch, packetsWhere, unionPackets } from '../space/packet-set.ts';
+import {
+  intersectPackets,
+  isEmpty,
+  type PacketMatch,
+  packetsWhere,
+  samePackets,
+  unionPackets,
+} from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace } from '../space/packet-space.ts';
 import { splitByField } from '../space/split.ts';
 import { addressTypes } from './address-types.ts';
@@ -125,18 +132,24 @@ export interface Sources {
 
 /** The sources (`iif` and `src`) from which packets like these reach `leaf`. */
 export function sourcesOf(from: Arrivals, where: PacketMatch, leaf: number): Sources {
-  const { analysis, decision, asked } = from;
-  const { space } = analysis;
-  const these = intersectPackets(asked, packetsWhere(space, where));
-  const free = freeFields(analysis);
-  const others = otherFields(space, ['iif', 'src'], free);
+  const { space } = from.analysis;
+  const these = packetsWhere(space, where);
+  const others = otherFields(from.analysis, ['iif', 'src']);
+  const { possible, certain } = reaching(from, leaf);
+  const among = (set: PacketSet): PacketSet => forSome(intersectPackets(set, these), others);
+  const sources = among(possible);
+  return { possible: sources, certain: samePackets(possible, certain) ? sources : among(certain) };
+}
+
+/** The packets that are asked about and reach the leaf; free bits are gone. */
+function reaching({ analysis, decision, asked }: Arrivals, leaf: number): Sources {
+  const free = [...analysis.free.keys()];
   // What could not be understood may be an accept.
   const may = packetsDecided(decision, ...(leaf === LEAF.accept ? [leaf, LEAF.unknown] : [leaf]));
-  const must = packetsDecided(decision, leaf);
-  return {
-    possible: forSome(intersectPackets(these, may), [...others, ...free]),
-    certain: forSome(intersectPackets(these, forEvery(must, free)), others),
-  };
+  const possible = forSome(intersectPackets(asked, may), free);
+  if (free.length === 0 && !decisionLeaves(decision).includes(LEAF.unknown))
+    return { possible, certain: possible };
+  return { possible, certain: intersectPackets(asked, forEvery(packetsDecided(decision, leaf), free)) };
 }
 
 /** Ports of one protocol that are open to the same sources. */
@@ -152,33 +165,26 @@ export function portClasses(
   leaf: number,
   where: PacketMatch = {},
 ): PortClass[] {
-  const { analysis, decision, asked } = from;
-  const { space } = analysis;
-  const free = freeFields(analysis);
-  const these = intersectPackets(asked, packetsWhere(space, { ...where, proto }));
-  const may = packetsDecided(decision, ...(leaf === LEAF.accept ? [leaf, LEAF.unknown] : [leaf]));
-  const others = otherFields(space, ['iif', 'src', 'dport'], free);
-  const open = forSome(intersectPackets(these, may), [...others, ...free]);
-  const certain = forSome(intersectPackets(these, forEvery(packetsDecided(decision, leaf), free)), others);
-  return portsWithSources(space, open, certain);
-}
-
-function portsWithSources(space: PacketSpace, open: PacketSet, certain: PacketSet): PortClass[] {
-  const both = decide(certain, always(space, 2), decide(open, always(space, 1), always(space, 0)));
+  const { space } = from.analysis;
+  const these = packetsWhere(space, { ...where, proto });
+  const others = otherFields(from.analysis, ['iif', 'src', 'dport']);
+  const { possible, certain } = reaching(from, leaf);
+  const among = (set: PacketSet): PacketSet => forSome(intersectPackets(set, these), others);
+  const open = among(possible);
+  if (samePackets(possible, certain)) {
+    return splitByField(open, 'dport').flatMap(({ values, rest }) =>
+      isEmpty(rest) ? [] : [{ ports: values, sources: { possible: rest, certain: rest } }],
+    );
+  }
+  const both = decide(among(certain), always(space, 2), decide(open, always(space, 1), always(space, 0)));
   return splitByField(both, 'dport').flatMap(({ values, rest }) => {
-    const leaves = decisionLeaves(rest);
-    if (leaves.length === 1 && leaves[0] === 0) return [];
-    return [
-      { ports: values, sources: { possible: packetsDecided(rest, 1, 2), certain: packetsDecided(rest, 2) } },
-    ];
+    const sources = { possible: packetsDecided(rest, 1, 2), certain: packetsDecided(rest, 2) };
+    return isEmpty(sources.possible) ? [] : [{ ports: values, sources }];
   });
 }
 
-function freeFields({ free }: Analysis): string[] {
-  return [...free.keys()];
-}
-
-function otherFields({ layout }: PacketSpace, wanted: readonly string[], free: readonly string[]): string[] {
-  const known = new Set([...wanted, ...free]);
-  return layout.fields.map(({ name }) => name).filter((name) => !known.has(name));
+function otherFields({ space, free }: Analysis, wanted: readonly string[]): string[] {
+  return space.layout.fields
+    .map(({ name }) => name)
+    .filter((name) => !wanted.includes(name) && !free.has(name));
 }

@@ -5,8 +5,8 @@ import { bitsOf } from '../net/address.ts';
 import { always, decide, LEAF, renameLeaves } from '../space/decision.ts';
 import { fieldOf, hasField, type WordField } from '../space/fields.ts';
 import { fieldFrom, fixFields } from '../space/packet-fields.ts';
-import { fieldsOf, packetsWhere } from '../space/packet-set.ts';
-import { type Decision, hold, type PacketSet, release } from '../space/packet-space.ts';
+import { allPackets, fieldsOf, intersectPackets, noPackets, packetsWhere } from '../space/packet-set.ts';
+import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { freeField } from './analysis.ts';
 import {
   asSet,
@@ -16,6 +16,7 @@ import {
   fieldBits,
   resized,
   vectorIn,
+  vectorsEqual,
 } from './bit-vector.ts';
 import { ALWAYS, both, conditionSet } from './condition.ts';
 import type { Mapped } from './ends.ts';
@@ -41,13 +42,15 @@ export function mappedDecision(
   const [address, port] = side === 'destination' ? ['dst', 'dport'] : ['src', 'sport'];
   hold(next);
   const then = nat.type === 'redirect' ? after.here : after.elsewhere;
-  const noted = hold(withStatus(then, side));
+  hold(then);
   const to = targetOf(scope, nat, part, address, port);
   let decision: Decision;
   if (to === 'nothing') decision = next;
   else {
-    const typed = side === 'destination' ? withTypeOf(scope, noted, nat) : noted;
-    let rewritten = fieldFrom(typed, {
+    const typed = side === 'destination' ? withTypeOf(scope, then, nat) : then;
+    const unchanged = sameTuple(space, address, port, to);
+    const noted = decide(unchanged, typed, withStatus(typed, side));
+    let rewritten = fieldFrom(noted, {
       ...(to.address === undefined ? {} : { [address]: sets(space, to.address.bits) }),
       ...(to.port === undefined ? {} : { [port]: sets(space, to.port.bits) }),
     });
@@ -56,7 +59,7 @@ export function mappedDecision(
     const readable = both(to.address?.readable ?? ALWAYS, to.port?.readable ?? ALWAYS);
     decision = readable === ALWAYS ? rewritten : decide(conditionSet(space, readable), rewritten, next);
   }
-  release(noted);
+  release(then);
   release(next);
   // The kernel drops what it cannot redirect: there is no address on the interface (nf_nat_redirect.c).
   return to !== 'nothing' && to.possible !== undefined
@@ -64,7 +67,7 @@ export function mappedDecision(
     : decision;
 }
 
-function sets(space: Decision['space'], bits: BitVector): PacketSet[] {
+function sets(space: PacketSpace, bits: BitVector): PacketSet[] {
   return bits.map((bit) => asSet(space, bit));
 }
 
@@ -194,6 +197,14 @@ function redirected(scope: Scope): { readonly address: Seen; readonly possible?:
     vector = bitsChosen(packetsWhere(space, { iif: name }), constantBits(first.address.value, bits), vector);
   }
   return { address: { bits: vector, readable: ALWAYS }, possible: packetsWhere(space, { iif: known }) };
+}
+
+/** The packets whose address and port become what they are: the flow does not count as translated (nf_nat_core.c). */
+function sameTuple(space: PacketSpace, address: string, port: string, to: Target): PacketSet {
+  if (!hasField(space.layout, 'status')) return noPackets(space);
+  const same = (field: string, seen: Seen | undefined): PacketSet =>
+    seen === undefined ? allPackets(space) : vectorsEqual(space, seen.bits, fieldBits(space, field));
+  return intersectPackets(same(address, to.address), same(port, to.port));
 }
 
 /** The flow is known from here on as one whose address was rewritten. */

@@ -7,9 +7,15 @@ import type { Match, MatchOperator } from '../model/statement.ts';
 import type { Value } from '../model/value.ts';
 import { type Interval, type IntervalSet, intervalSet, subtractIntervals } from '../net/interval.ts';
 import { fieldOf, type WordField } from '../space/fields.ts';
-import { complementPackets, intersectPackets, packetsWhere, unionPackets } from '../space/packet-set.ts';
+import {
+  complementPackets,
+  intersectPackets,
+  packetsWhere,
+  subtractPackets,
+  unionPackets,
+} from '../space/packet-set.ts';
 import { hold, type PacketSet } from '../space/packet-space.ts';
-import { addressTypePackets } from './address-types.ts';
+import { addressTypePackets, surelyTyped } from './address-types.ts';
 import { ensureField, interfaceName, wordMatches } from './analysis.ts';
 import { vectorIn, vectorsEqual } from './bit-vector.ts';
 import { ALWAYS, both, type Condition, conditionSet, inSet, NEVER, numbersIn, wordsIn } from './condition.ts';
@@ -116,16 +122,20 @@ function leafCondition(
     case 'name':
       return nameCondition(scope, reading.field, operator, values, part);
     case 'words': {
-      const { known, complete } = numbersOf(values, left, 32);
+      const { known: numbers, complete } = numbersOf(values, left, 32);
       if (!complete) return unknownCondition(scope, part, 'not understood');
       const isRight = (word: string): boolean => {
         const code = symbolNumber(left, word);
-        return code !== undefined && holds(operator, BigInt(code), known);
+        return code !== undefined && holds(operator, BigInt(code), numbers);
       };
       const typed = addressTypePackets(analysis, reading.field, isRight);
       if (typed !== undefined) return needed(scope, reading.needs, inSet(typed), part);
-      const words = wordsOf(scope, reading.field).filter(isRight);
-      return needed(scope, reading.needs, wordsIn(reading.field, words), part);
+      const words = wordsIn(reading.field, wordsOf(scope, reading.field).filter(isRight));
+      const known = surelyTyped(analysis, reading.field, isRight);
+      if (known === undefined) return needed(scope, reading.needs, words, part);
+      const { space } = analysis;
+      const rest = subtractPackets(conditionSet(space, words), known.sure);
+      return needed(scope, reading.needs, inSet(unionPackets(space, [known.asked, rest])), part);
     }
     case 'number': {
       ensureField(analysis, { kind: 'number', name: reading.field, bits: reading.of });

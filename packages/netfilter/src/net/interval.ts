@@ -19,7 +19,9 @@ function predecessor<T extends number | bigint>(value: T): T {
 
 /** Sorts and merges overlapping and adjacent intervals. */
 export function intervalSet<T extends number | bigint>(intervals: Iterable<Interval<T>>): IntervalSet<T> {
-  const sorted = [...intervals].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  const sorted = [...intervals];
+  const isSorted = sorted.every((each, i) => i === 0 || sorted[i - 1]!.first <= each.first);
+  if (!isSorted) sorted.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
   const merged: Interval<T>[] = [];
   for (const next of sorted) {
     const open = merged.at(-1);

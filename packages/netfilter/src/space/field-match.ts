@@ -51,6 +51,13 @@ export function matchValues(
   field: Field | FieldSlice,
   match: FieldMatch,
 ): { intervals: IntervalSet<bigint>; masks: Mask[] } {
+  if (isIntervalSet(match)) {
+    const [first] = match;
+    const last = match.at(-1);
+    if (first === undefined || (first.first >= 0n && last!.last >> BigInt(field.bits) === 0n)) {
+      return { intervals: match, masks: [] };
+    }
+  }
   const intervals: Interval<bigint>[] = [];
   const masks: Mask[] = [];
   const take = (one: FieldMatch): void => {
@@ -67,6 +74,19 @@ export function matchValues(
   if (masks.length > 0 && field.kind === 'words')
     throw new Error(`${field.name} has words, which have no bits`);
   return { intervals: intervalSet(intervals), masks };
+}
+
+/** Long lists come sorted already; sorting 100,000 intervals again is most of the work with them. */
+function isIntervalSet(match: FieldMatch): match is IntervalSet<bigint> {
+  if (!Array.isArray(match)) return false;
+  let before = -2n;
+  for (const each of match as readonly FieldMatch[]) {
+    if (typeof each !== 'object' || !('first' in each) || typeof each.first !== 'bigint') return false;
+    const { first, last } = each as Interval<bigint>;
+    if (first <= before + 1n || last < first) return false;
+    before = last;
+  }
+  return true;
 }
 
 function notOf(field: Field | FieldSlice, problem: string): Error {

@@ -1,8 +1,7 @@
 // A set or decision taken apart by the values of one field, wherever that field stands in the order of variables.
 import { type Interval, type IntervalSet, intervalSet } from '../net/interval.ts';
-import { levelOf } from './bdd.ts';
+import { highOf, levelOf, lowOf } from './bdd.ts';
 import { fieldOf } from './fields.ts';
-import { supportOf } from './operations.ts';
 import { type Decision, type Diagram, decisionOf, nodeOf, type PacketSet, setOf } from './packet-space.ts';
 import { cube, restrict } from './variables.ts';
 
@@ -17,13 +16,14 @@ export function splitByField<T extends Diagram>(diagram: T, name: string): Field
   const { space } = diagram;
   const { bdd } = space;
   const { first, bits } = fieldOf(space.layout, name);
-  const ends = new Map<number, boolean>();
+  const looks = new Map<number, boolean>();
   const looksAtField = (node: number): boolean => {
-    if (levelOf(bdd, node) >= first + bits) return false;
-    let known = ends.get(node);
+    const level = levelOf(bdd, node);
+    if (level >= first) return level < first + bits;
+    let known = looks.get(node);
     if (known === undefined) {
-      known = supportOf(bdd, node).some((level) => level >= first && level < first + bits);
-      ends.set(node, known);
+      known = looksAtField(lowOf(bdd, node)) || looksAtField(highOf(bdd, node));
+      looks.set(node, known);
     }
     return known;
   };
