@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
+import { diffVerb } from './diff.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
 import { insertVerb, prependVerb } from './insert.ts';
@@ -102,6 +103,12 @@ function program(printed: string[]): Command {
       return showVerb(context, report, words);
     },
     ([report]) => report?.toLowerCase() === 'rules',
+  );
+  verb(
+    'diff',
+    'what is different for packets: moat diff A B, each a snapshot, a ruleset, a policy file or the word live',
+    diffVerb,
+    (words) => !words.includes('live'),
   );
   moat
     .command('snapshot')

@@ -103,7 +103,7 @@ function passing(view: RulesetView): PacketSet {
     oif: interfaces(space, LOOPBACK),
   });
   const [own, groups] = [ofTypes(view, ONE_HOST), toGroups(view)];
-  const elsewhere = intersectPackets(through, complementPackets(groups));
+  const elsewhere = intersectPackets(intersectPackets(through, outside(space)), complementPackets(groups));
   return own === undefined ? elsewhere : intersectPackets(elsewhere, complementPackets(own));
 }
 

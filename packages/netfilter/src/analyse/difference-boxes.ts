@@ -3,7 +3,7 @@ import { type Interval, intervalSet, subtractIntervals } from '../net/interval.t
 import { parsePrefix, prefixInterval } from '../net/prefix.ts';
 import { type Box, type BoxValues, packetBoxes } from '../space/boxes.ts';
 import type { FieldMatch } from '../space/field-match.ts';
-import { CT_STATES, type Field } from '../space/fields.ts';
+import { CT_STATES, type Field, NO_INTERFACE, OTHER_INTERFACE } from '../space/fields.ts';
 import { fixFields, forSome } from '../space/packet-fields.ts';
 import {
   examplePacket,
@@ -17,6 +17,7 @@ import {
   unionPackets,
 } from '../space/packet-set.ts';
 import type { PacketSet, PacketSpace } from '../space/packet-space.ts';
+import { isOutsideByName } from './arrivals.ts';
 import type { Road } from './compared-roads.ts';
 import { type DifferenceKind, inDoubt, type RoadDifference } from './ruleset-difference.ts';
 
@@ -187,10 +188,13 @@ function matchOf(values: BoxValues): FieldMatch {
 
 /** Where examples come from and go to, if they can: networks for documentation, else public ones. */
 const STRANGERS = {
-  ipv4: ['198.51.100.0/24', '203.0.113.0/24', '8.0.0.0/7'],
-  ipv6: ['2001:db8::/32', '2000::/3'],
+  ipv4: ['198.51.100.4/32', '198.51.100.0/24', '203.0.113.0/24', '8.0.0.0/7'],
+  ipv6: ['2001:db8:51::4/128', '2001:db8::/32', '2000::/3'],
 } as const;
-const LISTENERS = { ipv4: ['192.0.2.0/24'], ipv6: ['2001:db8::/32'] } as const;
+const LISTENERS = {
+  ipv4: ['192.0.2.1/32', '192.0.2.0/24'],
+  ipv6: ['2001:db8:2::1/128', '2001:db8::/32'],
+} as const;
 
 /** A packet of the set that a person understands: a plain new connection if there is one. */
 export function plainExample(set: PacketSet): PacketFields | undefined {
@@ -198,16 +202,31 @@ export function plainExample(set: PacketSet): PacketFields | undefined {
   const { family } = space.layout;
   const among = (field: 'src' | 'dst', networks: readonly string[]): PacketSet[] =>
     networks.map((text) => packetsWhere(space, { [field]: networkOf(text) }));
+  const outside = outsideInterfaces(space);
+  const one = (field: 'iif' | 'oif', words: readonly string[]): PacketSet[] =>
+    words.length === 0 ? [] : [packetsWhere(space, { [field]: words })];
   return examplePacket(set, [
     packetsWhere(space, { state: 'new' }),
     packetsWhere(space, { proto: 'tcp' }),
     packetsWhere(space, { proto: 'udp' }),
     packetsWhere(space, { tcpflags: 2 }),
     packetsWhere(space, { dport: { first: 1, last: 65_535 } }),
+    ...one('iif', outside),
+    ...one('oif', outside),
     ...among('src', STRANGERS[family]),
     ...among('dst', LISTENERS[family]),
     packetsWhere(space, { sport: { first: 32_768, last: 60_999 } }),
   ]);
+}
+
+/** Those that have a name and lead outside, else any that no rule names. */
+function outsideInterfaces({ layout }: PacketSpace): string[] {
+  const field = layout.fields.find(({ name }) => name === 'iif');
+  if (field?.kind !== 'words') return [];
+  const named = field.words.filter(
+    (word) => word !== NO_INTERFACE && !word.endsWith('*') && isOutsideByName(word),
+  );
+  return named.length > 0 ? named : [OTHER_INTERFACE];
 }
 
 function networkOf(text: string) {

@@ -6,7 +6,13 @@ import { NO_INTERFACE } from '../space/fields.ts';
 import type { PacketFields } from '../space/packet-set.ts';
 import { addressTypes, longestFirst } from './address-types.ts';
 import type { DifferenceBox } from './difference-boxes.ts';
-import { prepareWalk, type WalkFunction, type WalkPacket, type WalkResult, type WalkVerdict } from './walk.ts';
+import {
+  prepareWalk,
+  type WalkFunction,
+  type WalkPacket,
+  type WalkResult,
+  type WalkVerdict,
+} from './walk.ts';
 import type { WalkStep } from './walk-step.ts';
 
 /** What happens to the example of a difference. */
@@ -113,4 +119,3 @@ function placeOf({ table, chain, rule }: WalkStep): string {
   );
   return `${table.family} ${table.name} ${chain} ${text}`;
 }
-
