@@ -14,7 +14,7 @@ const VERBS = {
 
 const HEADINGS: Readonly<Record<Road, string>> = {
   input: 'incoming, to this host and its published ports',
-  groups: 'incoming, to broadcast and multicast addresses',
+  groups: 'incoming, to broadcast, multicast and anycast addresses',
   forward: 'forwarded, from other machines to other machines',
   output: 'outgoing, from this host',
   loopback: 'loopback, from this host to itself',
@@ -27,22 +27,26 @@ const VERDICTS: Readonly<Record<FateTold['verdict'], string>> = {
   unknown: 'not known',
 };
 
-/** Lines by road; of each difference one packet, and why it fares as it does. `brief`: without these. */
+/**
+ * Lines by road: what is different for new flows, or where that is nothing for other packets. Of each difference one packet, and why it fares as it
+ * does; `brief`: without these.
+ */
 export function differenceText(
   { rows, complete, tooLarge }: DifferenceReport,
   { brief = false }: { readonly brief?: boolean } = {},
 ): string {
   const lines: string[] = [];
   for (const [road, heading] of Object.entries(HEADINGS) as [Road, string][]) {
-    const own = rows.filter((row) => row.road === road && !isTold(rows, row));
+    const all = rows.filter((row) => row.road === road && !isTold(rows, row));
+    const ofNew = all.filter(({ states }) => states.includes('new'));
+    const own = ofNew.length > 0 ? ofNew : all;
     if (own.length === 0) continue;
     lines.push(heading);
-    const told = table(
-      own.map((row) => [`  ${verbOf(row)}`, row.packets + statesText(row), familiesText(row)]),
-    );
-    for (const [i, line] of told.split('\n').entries()) {
+    const cells = own.map((row) => [`  ${verbOf(row)}`, row.packets + statesText(row), familiesText(row)]);
+    for (const [i, line] of table(cells).split('\n').entries()) {
       lines.push(line, ...(brief ? [] : reasons(own[i]!)));
     }
+    if (all.length > own.length) lines.push(`  ${othersText(all.filter((row) => !own.includes(row)))}`);
   }
   if (!complete) lines.push('There are more differences than are shown.');
   if (tooLarge.length > 0) lines.push(tooLargeText(tooLarge));
@@ -73,6 +77,12 @@ export function tooLargeText(tooLarge: readonly IpFamily[]): string {
 /** Nothing is said of what is so for new flows, which is what people ask about. */
 function statesText({ states }: DifferenceRow): string {
   return states.includes('new') ? '' : ` (${states.join(', ')})`;
+}
+
+function othersText(rows: readonly DifferenceRow[]): string {
+  const states = [...new Set(rows.flatMap((row) => row.states))];
+  const count = rows.length === 1 ? 'one difference' : `${rows.length} differences`;
+  return `and ${count} for packets that begin no flow (${states.join(', ')}): see --json`;
 }
 
 function reasons({ example, before, after }: DifferenceRow): string[] {

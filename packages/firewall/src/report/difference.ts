@@ -84,7 +84,7 @@ export function compareRulesets({ before, after, host, effort, ...of }: Compared
       const families: IpFamily[] = [family];
       const row: DifferenceRow = {
         ...{ road, kind, certainty, states, packets, families },
-        example: { family, fields: shown(example, cause.packet.fields) },
+        example: { family, fields: shown(road, example, cause.packet.fields) },
         before: tellFate(before, cause.before),
         after: tellFate(after, cause.after),
       };
@@ -95,10 +95,12 @@ export function compareRulesets({ before, after, host, effort, ...of }: Compared
 }
 
 /** What a sender can choose, and what was asked about besides. */
-function shown(example: PacketFields, walked: PacketFields): PacketFields {
+function shown(road: Road, example: PacketFields, walked: PacketFields): PacketFields {
   const told = ['state', 'iif', 'oif', 'src', 'dst', 'proto', 'sport', 'dport', 'tcpflags'];
   const fields = told.flatMap((name) => {
     const value = walked[name] ?? (name === 'state' ? example[name] : undefined);
+    // Where a packet for this host may be sent on to is not the sender's to say.
+    if (name === 'oif' && (road === 'input' || road === 'groups')) return [];
     return value === undefined ? [] : [[name, value] as const];
   });
   return Object.fromEntries(fields);

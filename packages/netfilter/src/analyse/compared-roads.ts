@@ -8,16 +8,17 @@ import {
   intersectPackets,
   noPackets,
   packetsWhere,
+  unionPackets,
 } from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
-import { addressTypes } from './address-types.ts';
+import { addressTypePackets, surelyTyped } from './address-types.ts';
 import { routedForward } from './forward-routes.ts';
 import { hookDecision, roadDecision, startDecision } from './road.ts';
 import type { RulesetView } from './scope.ts';
 
 /**
  * `input`: from elsewhere to an address of this host, as dialled, also where a rule sends them on (a published port).
- * `groups`: from elsewhere to broadcast and multicast addresses; where nobody can tell which packets that are, they are
+ * `groups`: from elsewhere to broadcast, multicast and anycast addresses; where nobody can tell which packets that are, they are
  * `input`. `forward`: from elsewhere to elsewhere. `output`: from
  * this host to elsewhere. `loopback`: from this host to itself.
  */
@@ -84,8 +85,8 @@ function arriving(view: RulesetView): Decision {
   return startDecision(view, all);
 }
 
-const ONE_HOST = ['local', 'anycast'] as const;
-const GROUPS = ['broadcast', 'multicast'] as const;
+const ONE_HOST = ['local'] as const;
+const GROUPS = ['broadcast', 'multicast', 'anycast'] as const;
 
 function toHost(view: RulesetView): PacketSet {
   return ofTypes(view, ONE_HOST) ?? allPackets(view.analysis.space);
@@ -109,10 +110,14 @@ function passing(view: RulesetView): PacketSet {
 
 /** Packets to addresses of these types. undefined: neither routes nor a question for the type tell. */
 function ofTypes({ analysis }: RulesetView, types: readonly string[]): PacketSet | undefined {
-  const { host, family, space } = analysis;
-  const known = host === undefined ? undefined : addressTypes(host, family);
-  if (known !== undefined) return packetsWhere(space, { dst: types.flatMap((type) => known[type] ?? []) });
-  return hasField(space.layout, 'daddrtype') ? packetsWhere(space, { daddrtype: types }) : undefined;
+  const { space } = analysis;
+  const isAsked = (type: string): boolean => types.includes(type);
+  const known = addressTypePackets(analysis, 'daddrtype', isAsked);
+  if (known !== undefined) return known;
+  if (!hasField(space.layout, 'daddrtype')) return undefined;
+  const { asked, sure } = surelyTyped(analysis, 'daddrtype', isAsked)!;
+  const asTyped = intersectPackets(packetsWhere(space, { daddrtype: types }), complementPackets(sure));
+  return unionPackets(space, [asked, asTyped]);
 }
 
 /**
