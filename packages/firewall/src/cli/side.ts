@@ -1,7 +1,8 @@
 // One of two things that are compared: this machine, a snapshot, a dump, a policy file.
 import type { Host, IpFamily, Ruleset, RulesetProblem, Snapshot } from '@moat/netfilter';
+import { withTable } from '../apply/whole-ruleset.ts';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
-import { compileTable, TABLE } from '../compile/table.ts';
+import { compileTable } from '../compile/table.ts';
 import { readText } from '../kernel/text-file.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
@@ -71,7 +72,9 @@ export function rulesetsOf(a: Side, b: Side): ComparedSides {
     a.kind === 'rules' && a.host !== undefined ? a.host : rules.findLast((side) => side.host)?.host;
   const links = linksOf(first?.snapshot);
   const ruleset = (side: Side): Ruleset =>
-    side.kind === 'rules' ? side.ruleset : withPolicy(first?.ruleset ?? { tables: [] }, side.policy, links);
+    side.kind === 'rules'
+      ? side.ruleset
+      : withTable(first?.ruleset ?? { tables: [] }, compileTable(side.policy, links));
   return {
     before: ruleset(a),
     after: ruleset(b),
@@ -79,19 +82,6 @@ export function rulesetsOf(a: Side, b: Side): ComparedSides {
     families: (['ipv4', 'ipv6'] as const).filter((family) => rules.every((side) => tellsOf(side, family))),
     problems: rules.flatMap(({ problems }) => problems),
   };
-}
-
-/** The ruleset with this policy's rules in the place of moat's. */
-export function withPolicy(ruleset: Ruleset, policy: Policy, links: ContainerLinks): Ruleset {
-  return withTable(ruleset, compileTable(policy, links));
-}
-
-export function withTable(ruleset: Ruleset, table: Ruleset['tables'][number] | undefined): Ruleset {
-  const others = ruleset.tables.filter(
-    ({ family, name, source }) =>
-      family !== TABLE.family || name !== TABLE.name || (source !== undefined && source !== 'nft'),
-  );
-  return { ...ruleset, tables: table === undefined ? others : [...others, table] };
 }
 
 function linksOf(snapshot: Snapshot | undefined): ContainerLinks {

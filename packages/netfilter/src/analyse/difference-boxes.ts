@@ -93,16 +93,16 @@ function byState(set: PacketSet): { readonly states: CtState[]; readonly packets
   return groups;
 }
 
-interface WideBox {
+export interface WideBox {
   readonly box: Box;
   readonly packets: PacketSet;
 }
 
 /** Boxes that have all packets of the set, and of those that were asked about no other. */
-function wideBoxes(
+export function wideBoxes(
   set: PacketSet,
   asked: PacketSet,
-  limit: number,
+  limit = 100,
 ): { readonly boxes: readonly WideBox[]; readonly complete: boolean } {
   const { space } = set;
   const among = intersectPackets(set, asked);

@@ -49,6 +49,8 @@ export interface RulesetDifferences {
   readonly analysis: Analysis;
   /** One for each road on which there is a difference. */
   readonly differences: readonly RoadDifference[];
+  /** By road the packets that were compared, and those of them that may pass before and after. Held. */
+  readonly roads: ReadonlyMap<Road, { readonly asked: PacketSet; readonly kept: PacketSet }>;
 }
 
 /** The input of the analysis of both, for `spaceFor`. */
@@ -65,6 +67,7 @@ export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): Rules
   const before = viewOf(analysis, pair.before);
   const after = viewOf(analysis, pair.after);
   const differences: RoadDifference[] = [];
+  const roads = new Map<Road, { asked: PacketSet; kept: PacketSet }>();
   for (const road of pair.roads ?? ROADS) {
     const was = roadTrips(before, road);
     const is = roadTrips(after, road);
@@ -75,8 +78,11 @@ export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): Rules
         pair.where === undefined ? packets() : intersectPackets(packets(), pair.where(space)),
       );
       const changes = changesOf(analysis, asked, decision, now.decision);
+      const pass = (one: Decision): PacketSet => packetsDecided(one, LEAF.accept, LEAF.unknown);
+      const both = intersectPackets(asked, intersectPackets(pass(decision), pass(now.decision)));
+      const kept = hold(forSome(both, [...analysis.free.keys()]));
       for (const each of [decision, now.decision]) release(each);
-      return { asked, changes };
+      return { asked, changes, kept };
     });
     const asked = hold(
       unionPackets(
@@ -84,6 +90,13 @@ export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): Rules
         found.map((each) => each.asked),
       ),
     );
+    const kept = hold(
+      unionPackets(
+        space,
+        found.map((each) => each.kept),
+      ),
+    );
+    roads.set(road, { asked, kept });
     const changes = joinChanges(
       space,
       found.map((each) => each.changes),
@@ -91,7 +104,7 @@ export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): Rules
     const isNone = Object.values(changes).every(({ possible }) => isEmpty(possible));
     if (!isNone) differences.push({ road, asked, ...changes });
   }
-  return { analysis, differences };
+  return { analysis, differences, roads };
 }
 
 type Changes = Readonly<Record<DifferenceKind, Doubted>>;
