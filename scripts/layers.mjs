@@ -21,10 +21,13 @@ const NETFILTER_ROOMS = {
 const FIREWALL_ROOMS = {
   policy: ['netfilter'],
   compile: ['policy', 'netfilter'],
+  // The two opinions on what a policy means know nothing of each other.
+  meaning: ['policy', 'netfilter'],
+  proof: ['meaning', 'policy', 'netfilter'],
   kernel: ['netfilter'],
-  apply: ['kernel', 'compile', 'policy', 'netfilter'],
+  apply: ['kernel', 'compile', 'policy', 'meaning', 'proof', 'netfilter'],
   report: ['policy', 'netfilter'],
-  cli: ['policy', 'compile', 'kernel', 'apply', 'report', 'netfilter'],
+  cli: ['policy', 'compile', 'meaning', 'proof', 'kernel', 'apply', 'report', 'netfilter'],
 };
 
 /** What touches the machine; only `kernel` may. */
@@ -73,13 +76,13 @@ const rules = [
     to: { path: '^packages/', pathNot: NETFILTER },
   },
   {
-    name: 'firewall: policy and compile are pure, no Node built-ins',
-    from: { path: `${FIREWALL}/(policy|compile)/`, pathNot: TEST },
+    name: 'firewall: policy, compile, meaning and proof are pure, no Node built-ins',
+    from: { path: `${FIREWALL}/(policy|compile|meaning|proof)/`, pathNot: TEST },
     to: { dependencyTypes: ['core'] },
   },
   {
-    name: 'firewall: policy and compile use no libraries',
-    from: { path: `${FIREWALL}/(policy|compile)/`, pathNot: TEST },
+    name: 'firewall: policy, compile, meaning and proof use no libraries',
+    from: { path: `${FIREWALL}/(policy|compile|meaning|proof)/`, pathNot: TEST },
     to: { path: 'node_modules/' },
   },
   {

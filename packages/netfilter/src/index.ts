@@ -57,6 +57,7 @@ export type { ShapeProblem } from './read/shape.ts';
 export * from './read/snapshot.ts';
 export * from './read/snapshot-host.ts';
 export * from './read/snapshot-ruleset.ts';
+export { canonicalLines } from './render/canonical.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';

@@ -63,7 +63,7 @@ export async function putBack(
 ): Promise<Extract<Loaded, { kind: 'failed' }>> {
   let why: string | undefined;
   try {
-    const sent = await nftApply(await restoration(plan.current), { paths, lock });
+    const sent = await nftApply(await restoration(plan.current, 'now'), { paths, lock });
     if (sent.kind !== 'ok') why = sent.message;
   } catch (error) {
     why = (error as Error).message;

@@ -3,8 +3,11 @@ import { formatAddress } from '@moat/netfilter';
 import { connectionText } from '../apply/advice.ts';
 import type { ChangeResult } from '../apply/change.ts';
 import type { Lockout, Plan } from '../apply/plan.ts';
+import type { ExpectationResult } from '../meaning/expectation.ts';
+import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
 import { ExitCode } from './exit-code.ts';
+import { expectationJson, failureLines } from './expectation-words.ts';
 import { type Answer, colour, failure } from './say.ts';
 
 /** `headline`: what was done, as one sentence without a full stop; made from the plan. */
@@ -26,6 +29,15 @@ export function changeAnswer(
       };
     case 'lockout':
       return lockoutAnswer(result.lockouts);
+    case 'expectation':
+      return expectationAnswer(result.results);
+    case 'stale': {
+      const { basis, found } = result;
+      const message =
+        `this was planned on another state than the one that is there (${basis}, now ${found}): the policy file or ` +
+        'the loaded rules have changed meanwhile; nothing was changed. Look, and say it again';
+      return failure(ExitCode.refused, 'stale', message, { basis, found });
+    }
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -91,6 +103,7 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
       ...preview,
       ...rules,
       ...remarks(plan, plan.notes),
+      `To make it only if nothing has changed by then: --if-state ${plan.basis}`,
     ].join('\n'),
     json: { ...planJson(plan), dryRun: true, applied: false, nft: plan.change ?? null, notes: plan.notes },
   };
@@ -127,9 +140,23 @@ function planJson(plan: Plan): object {
   return {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
+    basis: plan.basis,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };
+}
+
+function expectationAnswer(results: readonly ExpectationResult[]): Answer {
+  const lines = results.flatMap((result) => [
+    `  ${formatSentence(result.expectation)}`,
+    ...failureLines(result),
+  ]);
+  const message = [
+    'the policy would not keep what it expects; nothing was changed.',
+    ...lines,
+    'change the rules, or take the expectation away: moat delete expect …',
+  ].join('\n');
+  return failure(ExitCode.refused, 'expectation', message, { expectations: results.map(expectationJson) });
 }
 
 function lockoutAnswer(lockouts: readonly Lockout[]): Answer {

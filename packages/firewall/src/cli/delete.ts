@@ -1,10 +1,12 @@
-// moat delete RULE, moat delete N …, moat delete group NAME
+// moat delete RULE, moat delete N …, moat delete group NAME, moat delete expect …
 import { deleteNumbers, deleteRule } from '../policy/edit.ts';
-import { removeGroup } from '../policy/edit-settings.ts';
+import { removeExpectation, removeGroup } from '../policy/edit-settings.ts';
+import type { PolicyFile } from '../policy/file.ts';
+import { formatSentence } from '../policy/print.ts';
 import { editVerb } from './change-verb.ts';
 import type { Context } from './context.ts';
 import { say } from './say.ts';
-import { typedRule } from './words.ts';
+import { typedRule, typedSentence } from './words.ts';
 
 export async function deleteVerb(context: Context, args: readonly string[]): Promise<void> {
   const text = args.join(' ');
@@ -24,10 +26,19 @@ export async function deleteVerb(context: Context, args: readonly string[]): Pro
     const span = { line: 1, column, length: name.length };
     return editVerb(context, typed, (file) => removeGroup(file, name, span), `Group ${name}`);
   }
+  if (rest[0]?.toLowerCase() === 'expect') {
+    const parsed = typedSentence(args, context.services, 1);
+    if (!parsed.ok) return say(context, parsed.answer);
+    const { sentence } = parsed.typed;
+    if (sentence.kind !== 'expect') throw new Error(`${sentence.kind} is not an expectation`);
+    const remove = (file: PolicyFile) => removeExpectation(file, sentence, where);
+    const told = { ...parsed.typed, warnings: [] };
+    return editVerb(context, told, remove, `\`${formatSentence({ ...sentence, comment: undefined })}\``);
+  }
   const example = `moat delete allow ${rest.length === 1 ? rest[0] : '22'}`;
   const parsed = typedRule(args, context.services, 1, {
     example,
-    or: ', or numbers, or `group NAME`',
+    or: ', or numbers, or `group NAME`, or `expect …`',
   });
   if (!parsed.ok) return say(context, parsed.answer);
   const { sentence } = parsed.typed;

@@ -1,12 +1,16 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { abortVerb, extendVerb } from './abort.ts';
+import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { diffVerb } from './diff.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
+import { diffVerb, historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
+import { calmVerb, panicVerb } from './panic.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
@@ -15,6 +19,8 @@ import { REPORTS, showVerb } from './show.ts';
 import { snapshotVerb } from './snapshot.ts';
 import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
+import { testVerb } from './test.ts';
+import { undoVerb } from './undo.ts';
 import { badChoice, badOption, notThisMachine, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
@@ -42,6 +48,9 @@ function program(printed: string[]): Command {
     )
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
+    .option('--keep-flows', 'let flows go on that the new rules would not let begin')
+    .option('--extend <time>', 'with confirm: let the change wait for longer, such as 5m')
+    .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
     .option('--snapshot <file>', 'look at this snapshot instead of the machine; - is stdin')
     .addOption(
       new Option(
@@ -82,12 +91,29 @@ function program(printed: string[]): Command {
   verb('delete', 'take a rule away: its sentence, or its numbers', deleteVerb);
   verb('default', 'what happens where no rule matches: default deny incoming', settingsVerb);
   verb('group', 'name addresses: group blog 203.0.113.7 2001:db8::7', settingsVerb);
+  verb('expect', 'what must hold of all rules: expect deny from any to any port mysql', settingsVerb);
   verb('logging', 'what is written to the kernel log: off, low, medium, high, full', settingsVerb);
   bare('enable', 'load the rules, now and at each boot', enableVerb);
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
-  bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
+  bare('test', 'does the policy file keep what its `expect` lines say?', testVerb);
+  bare('confirm', 'keep a change that waits; from a new connection', (context) =>
+    context.options.extend === undefined ? confirmVerb(context) : extendVerb(context, context.options.extend),
+  );
+  bare('abort', 'do not wait: go back to what was before the change that waits', abortVerb);
+  bare('panic', 'let nothing pass but who administers this machine now', panicVerb);
+  bare('calm', 'end the panic: what was before it', calmVerb);
+  verb(
+    'ban',
+    'keep an address or a network out: ban 192.0.2.9 for 1h because guessing; `ban -` reads a list',
+    banVerb,
+  );
+  verb('unban', 'let it in again', unbanVerb);
+  bare('bans', 'who is banned, and for how long', bansVerb);
+  bare('history', 'what was applied, when, by whom and why', historyVerb);
+  verb('undo', 'bring back the state before, or the generation with a number', undoVerb);
+  verb('diff', 'what two generations say differently: diff 3 5', diffVerb);
   verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
     const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
@@ -99,7 +125,8 @@ function program(printed: string[]): Command {
     async (context, words) => {
       const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
       if (report === undefined) return say(context, badChoice(words, REPORTS));
-      if (words.length > 2 && report !== 'rules') return say(context, tooMuch(words, 2));
+      if (words.length > 2 && report !== 'rules' && report !== 'generation')
+        return say(context, tooMuch(words, 2));
       return showVerb(context, report, words);
     },
     ([report]) => report?.toLowerCase() === 'rules',
@@ -153,10 +180,11 @@ Examples:
   moat allow 22                                  the port that a client dials; sshd or container alike
   moat enable                                    closes everything else; goes back unless confirmed
   moat allow from 203.0.113.7 to any port 3306 proto tcp comment 'the blog'
+  moat allow 9090 for 2h                         ends by itself, as does: until 2026-12-31T18:00
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
-you, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
+you or an expectation fails, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
 neither, unless the message says so.`;
 
 function version(): Answer {
@@ -182,6 +210,9 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     confirm: given['confirm'],
     root: given['root'],
     allowLockout: has('allowLockout'),
+    keepFlows: has('keepFlows'),
+    extend: given['extend'],
+    ifState: given['ifState'],
     snapshot: given['snapshot'],
     rulesets: given['ruleset'],
     version: has('version'),

@@ -18,4 +18,5 @@ export const NO_FIREWALL: Policy = {
   logging: DEFAULT_LOGGING,
   groups: new Map(),
   rules: [],
+  expectations: [],
 };

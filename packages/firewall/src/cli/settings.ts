@@ -1,6 +1,6 @@
-// moat default …, moat logging …, moat group …
+// moat default …, moat logging …, moat group …, moat expect …
 import type { Edit } from '../policy/edit.ts';
-import { addToGroup, setDefault, setLogging } from '../policy/edit-settings.ts';
+import { addExpectation, addToGroup, setDefault, setLogging } from '../policy/edit-settings.ts';
 import type { PolicyFile } from '../policy/file.ts';
 import { formatSentence } from '../policy/print.ts';
 import { editVerb } from './change-verb.ts';
@@ -20,6 +20,8 @@ export async function settingsVerb(context: Context, args: readonly string[]): P
         return setLogging(file, sentence);
       case 'group':
         return addToGroup(file, sentence);
+      case 'expect':
+        return addExpectation(file, sentence);
       case 'rule':
         throw new Error('a rule has verbs of its own');
       default:

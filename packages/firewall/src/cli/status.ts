@@ -3,6 +3,7 @@ import { formatAddress } from '@moat/netfilter';
 import { isBootUnitThere } from '../apply/boot.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
+import { timeLeftIn } from '../apply/time-of-rules.ts';
 import { type Answering, readListeners } from '../kernel/listeners.ts';
 import {
   readAppliedPolicy,
@@ -12,8 +13,9 @@ import {
   secondsUntil,
   wayBackSinceChange,
 } from '../kernel/state.ts';
-import type { Policy } from '../policy/model.ts';
+import type { Policy, RuleSentence } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
+import { formatMoment } from '../policy/time.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { answersOf, ruleTable } from '../report/rule-table.ts';
 import { familiesOf } from '../report/sides.ts';
@@ -37,6 +39,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   // Numbers are for `insert` and `delete`, which go by the file; else what holds is shown, not what is written.
   const policy = (form === 'numbered' ? undefined : inForce) ?? (written.ok ? written.policy : undefined);
   if (policy === undefined) return written.ok ? undefined : say(context, written.answer);
+  const leftOf = timeLeftIn(loaded, Math.floor(Date.now() / 1000));
+  const says = (rule: RuleSentence): boolean => leftOf(rule) !== 0;
   const atBoot = readBootRules(paths) !== undefined;
   const pending = readPending(paths);
   const { listeners, docker } = await readListeners();
@@ -49,6 +53,13 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   if (edited) {
     const mistakes = written.ok ? '' : ', has mistakes';
     notes.push(`the policy file was edited${mistakes} and is not in force: moat reload`);
+  }
+  const ended = policy.rules.filter((rule) => !says(rule)).length;
+  if (ended > 0) {
+    const [who, takes] = ended === 1 ? ['a rule has', 'it'] : [`${ended} rules have`, 'them'];
+    notes.push(
+      `${who} ended and ${ended === 1 ? 'says' : 'say'} nothing any more; moat reload takes ${takes} out of the rules`,
+    );
   }
   const drifted = loaded === undefined ? [] : await driftedObjects(paths, context.services, loaded, docker);
   if (drifted.length > 0) {
@@ -66,12 +77,12 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     notes.push(`a change waits for \`moat confirm\` from a new connection; ${secondsLeft} s left`);
   }
   const reaches: readonly Reach[] = active
-    ? reachOf(inForce ?? policy, listeners).filter(({ sources }) => sources.length > 0)
+    ? reachOf(inForce ?? policy, listeners, says).filter(({ sources }) => sources.length > 0)
     : reachOf(NO_FIREWALL, listeners);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
     ...(form === 'verbose' ? settings(policy) : []),
-    ...(active || form === 'numbered' ? ruleTable(policy, listeners, form) : []),
+    ...(active || form === 'numbered' ? ruleTable(policy, listeners, form, leftOf) : []),
     ...openTable(reaches, active),
     ...notes.map((note) => `note: ${note}`),
   ].join('\n');
@@ -91,6 +102,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
       direction: rule.direction,
       families: familiesOf(rule, policy),
       comment: rule.comment ?? null,
+      until: rule.until === undefined ? null : formatMoment(rule.until),
+      secondsLeft: leftOf(rule) ?? null,
       answers: [...new Set(answersOf(rule, listeners).map(({ what }) => answeringText(what)))],
     })),
     open: reaches.map(({ listener, sources, rules }) => ({

@@ -31,7 +31,7 @@ export function typedSentence(
 ): { readonly ok: true; readonly typed: Typed } | { readonly ok: false; readonly answer: Answer } {
   const { words, problems, text } = wordsOfArguments(args);
   if (problems.length > 0) return { ok: false, answer: mistake(problems, text) };
-  const parsed = parseSentence(words.slice(skip), 1, services);
+  const parsed = parseSentence(words.slice(skip), 1, services, Math.floor(Date.now() / 1000));
   if (!parsed.ok) return { ok: false, answer: mistake(parsed.problems, text) };
   const warnings = [...parsed.warnings, ...noSuchInterface(parsed.sentence)];
   return { ok: true, typed: { ...parsed, text, warnings } };
@@ -39,13 +39,22 @@ export function typedSentence(
 
 /** A rule may come before its interface (a VPN, a bridge), but more often the name is mistyped. */
 function noSuchInterface(sentence: Sentence): Remark[] {
-  const name = sentence.kind === 'rule' ? sentence.interface : undefined;
-  if (name === undefined || name.endsWith('+')) return [];
+  const named =
+    sentence.kind === 'rule'
+      ? [sentence.interface]
+      : sentence.kind === 'expect'
+        ? [sentence.inInterface, sentence.outInterface]
+        : [];
   const names = interfaceNames();
-  if (names.includes(name)) return [];
-  const close = nearest(name, names);
-  const hint = close === undefined ? `there are: ${names.join(', ')}` : `did you mean \`${close}\`?`;
-  return [{ message: `there is no interface ${name} now: the rule decides nothing until there is`, hint }];
+  const missing = named.filter(
+    (name) => name !== undefined && !name.endsWith('+') && !names.includes(name),
+  ) as string[];
+  return missing.map((name) => {
+    const close = nearest(name, names);
+    const hint = close === undefined ? `there are: ${names.join(', ')}` : `did you mean \`${close}\`?`;
+    const what = sentence.kind === 'rule' ? 'the rule decides nothing until there is' : 'check the name';
+    return { message: `there is no interface ${name} now: ${what}`, hint };
+  });
 }
 
 /**

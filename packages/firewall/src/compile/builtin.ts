@@ -119,19 +119,22 @@ export const BUILTINS: readonly Builtin[] = [
   },
   {
     chain: 'builtin_out',
-    says: 'udp/67 from port 68, IPv4; udp/547 from port 546, IPv6',
-    why: "this host's DHCP clients",
+    says: 'udp/67 from port 68, IPv4',
+    why: "this host's DHCP client",
     matches: [
-      equal(
-        { kind: 'concat', parts: [payload('udp', 'sport'), payload('udp', 'dport')] },
-        {
-          kind: 'elements',
-          elements: [
-            { kind: 'concat', parts: [number(68), number(67)] },
-            { kind: 'concat', parts: [number(546), number(547)] },
-          ],
-        },
-      ),
+      equal(meta('nfproto'), symbol('ipv4')),
+      equal(payload('udp', 'sport'), number(68)),
+      equal(payload('udp', 'dport'), number(67)),
+    ],
+  },
+  {
+    chain: 'builtin_out',
+    says: 'udp/547 from port 546, IPv6',
+    why: "this host's DHCPv6 client",
+    matches: [
+      equal(meta('nfproto'), symbol('ipv6')),
+      equal(payload('udp', 'sport'), number(546)),
+      equal(payload('udp', 'dport'), number(547)),
     ],
   },
 ];

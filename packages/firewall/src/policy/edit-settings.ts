@@ -1,4 +1,4 @@
-// Changes to the lines of a policy file that are not rules: defaults, logging, groups.
+// Changes to the lines of a policy file that are not rules: defaults, logging, groups, expectations.
 import { formatPrefix } from '@moat/netfilter';
 import { ruleName } from './cover.ts';
 import type { Edit, EditResult, Outcome } from './edit.ts';
@@ -12,9 +12,16 @@ import {
   newLine,
   withWords,
 } from './file-lines.ts';
-import type { DefaultSentence, EndpointAddress, GroupSentence, LoggingSentence, Sentence } from './model.ts';
+import type {
+  DefaultSentence,
+  EndpointAddress,
+  ExpectSentence,
+  GroupSentence,
+  LoggingSentence,
+  Sentence,
+} from './model.ts';
 import { nearest } from './near.ts';
-import { formatSentence } from './print.ts';
+import { formatExpected, formatSentence } from './print.ts';
 import type { Span } from './problem.ts';
 
 function result(text: string, outcome: Outcome, lines: readonly number[]): Edit {
@@ -98,11 +105,74 @@ export function addToGroup(file: PolicyFile, sentence: GroupSentence): Edit {
   return result(joinLines(file, lines), known.size === 0 ? 'added' : 'updated', [at + 1]);
 }
 
+/** What an expectation is about, whatever it expects. */
+function flowsText(expectation: ExpectSentence): string {
+  return formatExpected({ ...expectation, verdict: 'allow' });
+}
+
+function expectationOf(line: EditLine): ExpectSentence | undefined {
+  return line.was?.sentence?.kind === 'expect' ? line.was.sentence : undefined;
+}
+
+/**
+ * Adds the expectation after the last one, or at the end. Where one of the same flows is there already it gets the new
+ * verdict and comment (`updated`), or nothing changes (`exists`).
+ */
+export function addExpectation(file: PolicyFile, sentence: ExpectSentence): Edit {
+  const text = formatSentence(sentence);
+  const isSame = (line: EditLine): boolean => {
+    const known = expectationOf(line);
+    return known !== undefined && flowsText(known) === flowsText(sentence);
+  };
+  const same = linesOf(file).filter(isSame);
+  if (same.length > 0 && same.every((line) => formatSentence(expectationOf(line)!) === text)) {
+    return result(file.text, 'exists', []);
+  }
+  return set(
+    file,
+    sentence,
+    isSame,
+    (lines) => afterLast(lines, (line) => kindOf(line) === 'expect') ?? lines.length,
+  );
+}
+
+/** Removes the expectation, however often it stands; its comment need not agree. `where` is its place. */
+export function removeExpectation(file: PolicyFile, sentence: ExpectSentence, where: Span): EditResult {
+  const wanted = formatExpected(sentence);
+  const lines = linesOf(file);
+  const isWanted = (line: EditLine): boolean => {
+    const known = expectationOf(line);
+    return known !== undefined && formatExpected(known) === wanted;
+  };
+  const gone = lines.flatMap((line) => (isWanted(line) ? [line.was!.number] : []));
+  if (gone.length > 0)
+    return result(
+      joinLines(
+        file,
+        lines.filter((line) => !isWanted(line)),
+      ),
+      'deleted',
+      gone,
+    );
+  const near = file.policy.expectations.map(formatExpected);
+  const close =
+    near.find((text) => text.endsWith(wanted.replace(/^(route )?[a-z]+ /, ''))) ?? nearest(wanted, near);
+  const problem = {
+    code: 'expectation-not-found',
+    ...where,
+    message: 'there is no such expectation',
+    expected: 'an expectation of the policy, with what it expects',
+    found: `expect ${wanted}`,
+    hint: close === undefined ? 'see `moat test`' : `there is \`expect ${close}\``,
+  };
+  return { ok: false, problems: [problem] };
+}
+
 function names(address: EndpointAddress, group: string): boolean {
   return address.kind === 'group' && address.name === group;
 }
 
-/** Removes all lines of a group. Refused while a rule names it. `where` is the place of its name. */
+/** Removes all lines of a group. Refused while a rule or an expectation names it. `where` is the place of its name. */
 export function removeGroup(file: PolicyFile, name: string, where: Span): EditResult {
   if (!file.policy.groups.has(name)) {
     const close = nearest(name, file.policy.groups.keys());
@@ -128,6 +198,20 @@ export function removeGroup(file: PolicyFile, name: string, where: Span): EditRe
       expected: 'a group that no rule names',
       found: name,
       hint: `first: moat delete ${index + 1}`,
+    };
+    return { ok: false, problems: [problem] };
+  }
+  const expected = file.policy.expectations.find(
+    ({ from, to }) => names(from.address, name) || names(to.address, name),
+  );
+  if (expected !== undefined) {
+    const problem = {
+      code: 'group-used',
+      ...where,
+      message: `\`expect ${formatExpected(expected)}\` needs the group`,
+      expected: 'a group that nothing names',
+      found: name,
+      hint: `first: moat delete expect ${formatExpected(expected)}`,
     };
     return { ok: false, problems: [problem] };
   }

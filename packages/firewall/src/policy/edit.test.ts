@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { addRule, deleteNumbers, deleteRule, type EditResult, insertRule, prependRule } from './edit.ts';
-import { addToGroup, removeGroup, setDefault, setLogging } from './edit-settings.ts';
+import {
+  addExpectation,
+  addToGroup,
+  removeExpectation,
+  removeGroup,
+  setDefault,
+  setLogging,
+} from './edit-settings.ts';
 import { type PolicyFile, parsePolicyFile } from './file.ts';
 import type { Sentence } from './model.ts';
 import { parseSentence } from './sentence.ts';
@@ -217,5 +224,28 @@ describe('settings', () => {
       '8 number 1, `allow from a`, needs the group; a group that no rule names; first: moat delete 1',
     ]);
     expect(removeGroup(file(text), 'c', WHERE).ok).toBe(false);
+  });
+
+  it('adds expectations after the last one, and takes them away', () => {
+    const text = 'expect deny 22 # closed\nallow 80\n';
+    const add = (line: string) => done(addExpectation(file(text), sentence('expect', line)));
+    expect(add('expect allow 80')).toEqual({
+      text: text.replace('closed\n', 'closed\nexpect allow 80\n'),
+      what: 'added rules  lines 2',
+    });
+    expect(add('expect allow 22').text).toBe(text.replace('expect deny', 'expect allow'));
+    expect(add('expect deny 22').what).toBe('exists rules  lines ');
+    const remove = (line: string) => removeExpectation(file(text), sentence('expect', line), WHERE);
+    expect(done(remove("expect deny 22 comment 'x'")).text).toBe('allow 80\n');
+    expect(hints(remove('expect reject 22'))).toEqual([
+      '8 there is no such expectation; an expectation of the policy, with what it expects; there is `expect deny 22`',
+    ]);
+  });
+
+  it('keeps a group that an expectation names', () => {
+    const text = 'group a 192.0.2.1\nexpect deny from a\n';
+    expect(hints(removeGroup(file(text), 'a', WHERE))).toEqual([
+      '8 `expect deny from a` needs the group; a group that nothing names; first: moat delete expect deny from a',
+    ]);
   });
 });

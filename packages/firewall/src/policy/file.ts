@@ -5,6 +5,7 @@ import {
   DEFAULT_LOGGING,
   DEFAULTS,
   type DefaultVerdict,
+  type ExpectSentence,
   type Group,
   type LogLevel,
   type Policy,
@@ -125,10 +126,14 @@ function policyOf(sentences: Iterable<Sentence>): Policy {
   let logging: LogLevel = DEFAULT_LOGGING;
   const members = new Map<string, Prefix[]>();
   const rules: RuleSentence[] = [];
+  const expectations: ExpectSentence[] = [];
   for (const sentence of sentences) {
     switch (sentence.kind) {
       case 'rule':
         rules.push(sentence);
+        break;
+      case 'expect':
+        expectations.push(sentence);
         break;
       case 'default':
         defaults[sentence.traffic] = sentence.verdict;
@@ -147,7 +152,7 @@ function policyOf(sentences: Iterable<Sentence>): Policy {
     }
   }
   const groups = new Map([...members].map(([name, all]) => [name, grown(undefined, name, all)]));
-  return { defaults, logging, groups, rules };
+  return { defaults, logging, groups, rules, expectations };
 }
 
 /** A line without problems and warnings: what it says does not depend on its number. */

@@ -29,6 +29,8 @@ export interface RuleSentence {
   readonly protocol: SentenceProtocol;
   readonly from: Endpoint;
   readonly to: Endpoint;
+  /** The sentence says nothing any more from then on: seconds since 1970. Absent: it does not end. */
+  readonly until?: number;
   readonly comment: string | undefined;
 }
 
@@ -52,7 +54,23 @@ export interface GroupSentence {
   readonly members: readonly Prefix[];
 }
 
-export type Sentence = RuleSentence | DefaultSentence | LoggingSentence | GroupSentence;
+/**
+ * `expect deny from any to any port mysql`: no rule, but what must hold of them all. `inInterface` is where the flow
+ * comes in, `outInterface` where it leaves; only `routed` has both.
+ */
+export interface ExpectSentence {
+  readonly kind: 'expect';
+  readonly verdict: DefaultVerdict;
+  readonly traffic: Traffic;
+  readonly inInterface: string | undefined;
+  readonly outInterface: string | undefined;
+  readonly protocol: SentenceProtocol;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly comment: string | undefined;
+}
+
+export type Sentence = RuleSentence | DefaultSentence | LoggingSentence | GroupSentence | ExpectSentence;
 
 export interface Group {
   readonly name: string;
@@ -65,6 +83,8 @@ export interface Policy {
   readonly logging: LogLevel;
   readonly groups: ReadonlyMap<string, Group>;
   readonly rules: readonly RuleSentence[];
+  /** In file order. They decide nothing: a policy that does not keep them is not applied. */
+  readonly expectations: readonly ExpectSentence[];
 }
 
 /** What holds where the file says nothing: closed, as ufw ships it. */

@@ -1,6 +1,7 @@
 // A sentence as text, in the shortest form that ufw's grammar has for it.
 import { formatPrefix, type IntervalSet } from '@moat/netfilter';
-import type { Endpoint, RuleSentence, Sentence } from './model.ts';
+import type { Endpoint, ExpectSentence, RuleSentence, Sentence } from './model.ts';
+import { formatMoment } from './time.ts';
 import { quoted } from './words.ts';
 
 /** `80,443,8080:8090` */
@@ -28,8 +29,10 @@ function side(keyword: 'from' | 'to', endpoint: Endpoint): string[] {
   return endpoint.ports === undefined ? words : [...words, 'port', formatPorts(endpoint.ports)];
 }
 
-/** What the rule is about, without action and comment: `80/tcp`, `in on eth0 to any port 53`. */
-export function formatMatch(rule: RuleSentence): string {
+/** What the rule is about, without action, end and comment: `80/tcp`, `in on eth0 to any port 53`. */
+export function formatMatch(
+  rule: Pick<RuleSentence, 'direction' | 'interface' | 'protocol' | 'from' | 'to'>,
+): string {
   const { direction, protocol, from, to } = rule;
   const anywhere = from.address.kind === 'any' && to.address.kind === 'any' && rule.interface === undefined;
   if (anywhere && from.ports === undefined && to.ports !== undefined) {
@@ -46,6 +49,26 @@ export function formatMatch(rule: RuleSentence): string {
   return words.join(' ');
 }
 
+/** What is expected and of which flows, without `expect` and comment: `route deny in on eth1 to any port 53`. */
+export function formatExpected(expectation: ExpectSentence): string {
+  const { verdict, traffic, inInterface, outInterface, protocol, from, to } = expectation;
+  if (traffic !== 'routed') {
+    const rule = { direction: traffic === 'incoming' ? 'in' : 'out', protocol, from, to } as const;
+    return `${verdict} ${formatMatch({ ...rule, interface: inInterface ?? outInterface })}`;
+  }
+  const words = ['route', verdict];
+  if (inInterface !== undefined) words.push('in', 'on', inInterface);
+  if (outInterface !== undefined) words.push('out', 'on', outInterface);
+  const sides = [...side('from', from), ...side('to', to)];
+  words.push(...(sides.length === 0 ? ['to', 'any'] : sides));
+  if (protocol !== 'any') words.push('proto', protocol);
+  return words.join(' ');
+}
+
+function withComment(text: string, comment: string | undefined): string {
+  return comment === undefined ? text : `${text} comment ${quoted(comment)}`;
+}
+
 /**
  * The canonical text of a sentence, keywords in lower case, ports as numbers; parsing it gives the sentence
  * again. The sentence must come from the parser (a comment with both kinds of quotes cannot be written).
@@ -53,9 +76,11 @@ export function formatMatch(rule: RuleSentence): string {
 export function formatSentence(sentence: Sentence): string {
   switch (sentence.kind) {
     case 'rule': {
-      const text = `${sentence.action} ${formatMatch(sentence)}`;
-      return sentence.comment === undefined ? text : `${text} comment ${quoted(sentence.comment)}`;
+      const until = sentence.until === undefined ? '' : ` until ${formatMoment(sentence.until)}`;
+      return withComment(`${sentence.action} ${formatMatch(sentence)}${until}`, sentence.comment);
     }
+    case 'expect':
+      return withComment(`expect ${formatExpected(sentence)}`, sentence.comment);
     case 'default':
       return `default ${sentence.verdict} ${sentence.traffic}`;
     case 'logging':

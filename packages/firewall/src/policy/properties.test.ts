@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addRule, deleteNumbers, deleteRule, insertRule } from './edit.ts';
-import { addToGroup, setDefault, setLogging } from './edit-settings.ts';
+import { addExpectation, addToGroup, removeExpectation, setDefault, setLogging } from './edit-settings.ts';
 import { type PolicyFile, parsePolicyFile } from './file.ts';
 import { undefinedGroups } from './groups.ts';
 import type { RuleSentence, Sentence } from './model.ts';
@@ -105,9 +105,17 @@ const group = joined(
   oneOf('blog', 'office', 'a-b_c'),
   fc.array(fc.oneof(network4, network6), { minLength: 1, maxLength: 5 }).map((all) => ` ${all.join(' ')}`),
 );
+const expectation = fc
+  .tuple(fc.oneof(short, long), oneOf('expect ', 'expect ', 'expect route ', 'EXPECT ROUTE '))
+  .map(([text, opener]) => {
+    const verb = text.replace(/^limit/i, 'allow');
+    // What passes through has no direction: interfaces are all that may stand there.
+    return opener + (opener.length > 7 ? verb.replace(/^(\S+) (in|out)(?! on)/i, '$1') : verb);
+  });
 const sentence = fc.oneof(
   { arbitrary: short, weight: 3 },
   { arbitrary: long, weight: 5 },
+  { arbitrary: expectation, weight: 2 },
   { arbitrary: setting, weight: 1 },
   { arbitrary: group, weight: 1 },
 );
@@ -245,7 +253,7 @@ const eol = oneOf('\n', '\n', '\n', '\r\n');
 const remark = oneOf('', '', '  # remark', '\t# ü', ' #');
 const validLine = sentence.filter((text) => {
   const result = parse(text);
-  return result.ok && (result.sentence.kind === 'rule' || result.sentence.kind === 'group');
+  return result.ok && ['rule', 'group', 'expect'].includes(result.sentence.kind);
 });
 const pool = fc.sample(validLine, { numRuns: 2000, seed: 7 });
 const line = fc.oneof(
@@ -270,6 +278,18 @@ function read(text: string): PolicyFile {
 function ruleFrom(text: string): RuleSentence | undefined {
   const result = parse(text);
   return result.ok && result.sentence.kind === 'rule' ? result.sentence : undefined;
+}
+
+function expectationComesBack(file: PolicyFile, words: string): void {
+  const result = parse(words);
+  if (!result.ok || result.sentence.kind !== 'expect') return;
+  const edit = addExpectation(file, result.sentence);
+  if (edit.outcome !== 'added') return;
+  const now = read(edit.text);
+  const added = [...file.policy.expectations, result.sentence].map(formatSentence).join('\n');
+  if (now.policy.expectations.map(formatSentence).join('\n') !== added) throw new Error('not the last one');
+  const back = removeExpectation(now, result.sentence, WHERE);
+  if (!back.ok || back.text !== file.text) throw new Error(JSON.stringify([edit.text, back]));
 }
 
 /** Lines with their line breaks, but for that of the last one, which decides nothing. */
@@ -312,8 +332,8 @@ describe('policy files', () => {
     fc.assert(
       fc.property(policyText, oneOf(...pool), fc.nat(9), (text, words, at) => {
         const rule = ruleFrom(words);
-        if (rule === undefined) return;
         const file = read(text);
+        if (rule === undefined) return expectationComesBack(file, words);
         const edits = [
           addRule(file, rule),
           insertRule(file, (at % (file.rules.length + 1)) + 1, rule, WHERE),
@@ -367,9 +387,11 @@ describe('policy files', () => {
                 ? setLogging(file, wanted)
                 : wanted.kind === 'group'
                   ? addToGroup(file, wanted)
-                  : turn
-                    ? insertRule(file, place, wanted, WHERE)
-                    : addRule(file, wanted);
+                  : wanted.kind === 'expect'
+                    ? addExpectation(file, wanted)
+                    : turn
+                      ? insertRule(file, place, wanted, WHERE)
+                      : addRule(file, wanted);
           if (!edit.ok) return checkProblems(edit.problems, text);
           if (edit.outcome === 'exists' && edit.text !== text) throw new Error('changed');
           const touched = new Set(edit.lines);

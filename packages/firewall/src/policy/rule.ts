@@ -11,14 +11,14 @@ import type { Word } from './words.ts';
 const ANY: EndpointAddress = { kind: 'any' };
 
 /** Names as ufw takes them; a `+` at the end stands for any ending. */
-function readInterface(reader: Reader, keyword: Word): string | undefined {
+export function readInterface(reader: Reader, keyword: Word): string | undefined {
   const expected = 'the name of an interface: up to 15 of A-Z a-z 0-9 _ . + , = % @ -';
   const word = takeValue(reader, keyword, expected);
   if (word === undefined) return undefined;
   const { text } = word;
   const bad = (hint: string | undefined) =>
     complain(reader, 'interface', word, { message: 'bad name of an interface', expected, hint });
-  if (isKeyword(word, 'any')) return bad('leave out `on any` to mean every interface');
+  if (isKeyword(word, 'any', '+')) return bad(`leave out \`on ${text}\` to mean every interface`);
   if (text === '.' || text === '..') return bad(undefined);
   if (text.includes(':'))
     return bad(`traffic of an alias is that of its interface: \`${text.split(':')[0]}\``);
@@ -26,7 +26,7 @@ function readInterface(reader: Reader, keyword: Word): string | undefined {
   return /^[A-Za-z0-9_.+,=%@-]+$/.test(text) ? text : bad(undefined);
 }
 
-function readDirection(reader: Reader, clauses: Clauses, action: Action): void {
+export function readDirection(reader: Reader, clauses: Clauses, action: Action): void {
   const word = peek(reader);
   const direction = takeKeyword(reader, 'in', 'out');
   if (direction !== undefined) clauses.direction = direction;
@@ -109,9 +109,8 @@ function checkFamilies(reader: Reader, clauses: Clauses, protocol: SentenceProto
   }
 }
 
-/** Reads what follows the action; the reader then stands at the end. */
-export function readRule(reader: Reader, action: Action): RuleSentence | undefined {
-  const clauses: Clauses = {
+export function noClauses(): Clauses {
+  return {
     direction: 'in',
     interface: undefined,
     protocol: undefined,
@@ -122,19 +121,31 @@ export function readRule(reader: Reader, action: Action): RuleSentence | undefin
     side: undefined,
     seen: new Set(),
   };
-  readDirection(reader, clauses, action);
+}
+
+/** Reads what follows direction and interfaces, to the end: the short form or clauses, and what they mean together. */
+export function readFlows(
+  reader: Reader,
+  clauses: Clauses,
+): Pick<RuleSentence, 'protocol' | 'from' | 'to' | 'comment'> | undefined {
   readBody(reader, clauses);
   const traffic = settleTraffic(reader, clauses.protocol, clauses.ports.from, clauses.ports.to);
   if (traffic === undefined) return undefined;
   checkFamilies(reader, clauses, traffic.protocol);
   return {
-    kind: 'rule',
-    action,
-    direction: clauses.direction,
-    interface: clauses.interface,
     protocol: traffic.protocol,
     from: { address: clauses.addresses.from ?? ANY, ports: traffic.from },
     to: { address: clauses.addresses.to ?? ANY, ports: traffic.to },
+    ...(clauses.until === undefined ? {} : { until: clauses.until }),
     comment: clauses.comment,
   };
+}
+
+/** Reads what follows the action; the reader then stands at the end. */
+export function readRule(reader: Reader, action: Action): RuleSentence | undefined {
+  const clauses = noClauses();
+  readDirection(reader, clauses, action);
+  const flows = readFlows(reader, clauses);
+  if (flows === undefined) return undefined;
+  return { kind: 'rule', action, direction: clauses.direction, interface: clauses.interface, ...flows };
 }

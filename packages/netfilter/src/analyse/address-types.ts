@@ -44,11 +44,11 @@ const SURE_OF: typeof ALWAYS_OF = {
 
 /** The packets that are surely of a type that is asked for, and those of whose type one is sure. Without routes. */
 export function surelyTyped(
-  { space, family }: Analysis,
+  { space, family, typesAsGiven }: Analysis,
   field: string,
   isAsked: (type: string) => boolean,
 ): { readonly asked: PacketSet; readonly sure: PacketSet } | undefined {
-  if (field !== 'daddrtype' && field !== 'saddrtype') return undefined;
+  if (typesAsGiven || (field !== 'daddrtype' && field !== 'saddrtype')) return undefined;
   const address = field === 'daddrtype' ? 'dst' : 'src';
   const packets = (some: typeof SURE_OF.ipv4): PacketSet =>
     packetsWhere(space, { [address]: intervalSet(some.map(([, interval]) => interval)) });

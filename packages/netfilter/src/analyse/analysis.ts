@@ -24,6 +24,7 @@ export interface Analysis {
   readonly space: PacketSpace;
   readonly family: IpFamily;
   readonly host: Host | undefined;
+  readonly typesAsGiven: boolean;
   /** By name of the field. */
   readonly free: Map<string, FreeBit>;
   /** Names of free fields by what they stand for: equal conditions of two rulesets are one bit. */
@@ -36,6 +37,8 @@ export interface AnalysisInput {
   readonly family: IpFamily;
   readonly rulesets: readonly Ruleset[];
   readonly host?: Host | undefined;
+  /** Types of addresses are whatever the fields `daddrtype` and `saddrtype` say, even of addresses like 127.0.0.1. */
+  readonly typesAsGiven?: true;
   /** Interfaces that are told apart even if no rule names them. */
   readonly interfaces?: readonly string[];
 }
@@ -47,7 +50,7 @@ export function spaceFor(input: AnalysisInput): PacketSpaceOptions {
 
 /** Begins a run in a space that `spaceFor` described. */
 export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysis {
-  const { family, rulesets, host } = input;
+  const { family, rulesets, host, typesAsGiven = false } = input;
   const read = new Set<string>();
   const seen = new Set<string>();
   for (const ruleset of rulesets)
@@ -57,7 +60,7 @@ export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysi
       seen.add(key);
       for (const field of fieldsReadBy(of, family)) read.add(field);
     }
-  const analysis = { space, family, host, free: new Map(), freeNames: new Map(), read };
+  const analysis = { space, family, host, typesAsGiven, free: new Map(), freeNames: new Map(), read };
   // Who is not tracked is read by everybody who asks for the state.
   if (rulesets.some(hasNotrack)) {
     read.add('early state');

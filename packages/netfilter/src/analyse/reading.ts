@@ -150,6 +150,8 @@ function readPayload(protocol: string, field: string, place: Place): Reading {
     return readNetwork(protocol, field, v4);
   }
   if (protocol === 'icmp' || protocol === 'icmpv6') {
+    // nft adds the family to the rule, and does not list it.
+    if ((protocol === 'icmp') !== v4) return NOTHING;
     const needs = [protocolIs(protocol === 'icmp' ? 1 : 58)];
     if (field === 'type') return number('icmptype', 8, needs);
     if (field === 'code') return number('icmpcode', 8, needs);

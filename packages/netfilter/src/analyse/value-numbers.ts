@@ -29,6 +29,8 @@ export function valueInterval(value: Value, of: Expression): Interval<bigint> | 
 export function valueNumber(value: Value, of: Expression): bigint | undefined {
   switch (value.kind) {
     case 'number':
+      // `ct label 127` names a bit (nft(8), "CT_LABEL TYPE").
+      if (of.kind === 'ct' && of.key === 'label') return 1n << BigInt(value.value);
       return BigInt(value.value);
     case 'boolean':
       return value.value ? 1n : 0n;

@@ -58,13 +58,13 @@ export function orderedNumbers(
   return { set: numbers([interval], bits), complete: true };
 }
 
-/** All bits of the values together; undefined: one is not known. A conntrack label is a bit by its number. */
+/** All bits of the values together; undefined: one is not known. */
 export function heldBits(values: readonly Value[], of: Expression): bigint | undefined {
   let bits = 0n;
   for (const value of values.flatMap((each) => (each.kind === 'flags' ? each.flags : [each]))) {
     const number = valueNumber(value, of);
     if (number === undefined) return undefined;
-    bits |= isLabel(of) ? 1n << number : number;
+    bits |= number;
   }
   return bits;
 }

@@ -1,9 +1,8 @@
 // A judge that shares nothing with the diagrams: Z3 is asked, in bit vectors, whether any packet is decided differently.
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { init, Z3_lbool } from 'z3-solver';
+import { diagramTerm, leafVector, type Solver, startSolver } from '../../../../test/solver.ts';
 import { parseAddress } from '../net/address.ts';
-import { highOf, levelOf, lowOf } from './bdd.ts';
 import { always, decide, LEAF, packetsDecided, thenDecide } from './decision.ts';
 import { exchangeFields, fieldFrom, fixFields, forEvery, forSome } from './packet-fields.ts';
 import { intersectPackets, packetsWhere, samePackets, subtractPackets, unionPackets } from './packet-set.ts';
@@ -13,35 +12,13 @@ const BITS = { src: 32, dst: 32, proto: 8, sport: 16, dport: 16, mark: 4, unknow
 type Name = keyof typeof BITS;
 const NAMES = Object.keys(BITS) as Name[];
 
-let solver: Awaited<ReturnType<typeof init>>;
+let solver: Solver;
 beforeAll(async () => {
-  solver = await init();
+  solver = await startSolver();
 });
-afterAll(() => solver.em.PThread.terminateAllThreads());
+afterAll(() => solver.stop());
 
-/**
- * `sat` or `unsat` for an SMT-LIB 2 term. Not by way of eval_smtlib2_string: that gives its thread a text on a stack that
- * is free again before the thread has read it, and long texts arrive damaged.
- */
-async function ask(assertion: string): Promise<string> {
-  const { Z3 } = solver;
-  const context = Z3.mk_context(Z3.mk_config());
-  const declared = NAMES.map((name) => `(declare-const ${name} (_ BitVec ${BITS[name]}))`).join('\n');
-  const terms = Z3.parse_smtlib2_string(context, `${declared}\n(assert ${assertion})`, [], [], [], []);
-  Z3.ast_vector_inc_ref(context, terms);
-  const problem = Z3.get_error_code(context);
-  if (problem !== 0) throw new Error(Z3.get_error_msg(context, problem));
-  const asked = Z3.mk_solver(context);
-  Z3.solver_inc_ref(context, asked);
-  for (let i = 0; i < Z3.ast_vector_size(context, terms); i++) {
-    Z3.solver_assert(context, asked, Z3.ast_vector_get(context, terms, i));
-  }
-  if (Z3.ast_vector_size(context, terms) !== 1) throw new Error(`Z3 did not read ${assertion}`);
-  const answer = await Z3.solver_check(context, asked);
-  Z3.solver_dec_ref(context, asked);
-  Z3.del_context(context);
-  return answer === Z3_lbool.Z3_L_TRUE ? 'sat' : answer === Z3_lbool.Z3_L_FALSE ? 'unsat' : 'unknown';
-}
+const ask = (assertion: string): Promise<string> => solver.ask(BITS, assertion);
 
 /** One condition on one field, in both languages. */
 interface Atom {
@@ -61,7 +38,6 @@ const atom = fc
 const rule = fc.tuple(fc.array(atom, { maxLength: 3 }), fc.constantFrom(LEAF.accept, LEAF.drop, LEAF.fall));
 type Rule = typeof rule extends fc.Arbitrary<infer T> ? T : never;
 
-const leafVector = (leaf: number): string => `(_ bv${leaf} 3)`;
 const FALLS = leafVector(LEAF.fall);
 const vector = (value: number, name: Name): string => `(_ bv${value} ${BITS[name]})`;
 const all = (terms: readonly string[]): string => (terms.length === 0 ? 'true' : `(and ${terms.join(' ')})`);
@@ -103,28 +79,6 @@ const leafTerm = (rules: readonly Rule[], otherwise: string): string =>
     const then = leaf === LEAF.fall ? otherwise : leafVector(leaf);
     return `(ite ${all(atoms.map(inWords))} ${then} ${rest})`;
   }, otherwise);
-
-/** The leaf that the diagram has for a packet, in three bits: its nodes one after the other, children first. */
-function diagramTerm(diagram: Diagram): string {
-  const { bdd, layout } = space;
-  const nodes = new Set<number>();
-  const visit = (node: number): void => {
-    if (node < bdd.leaves || nodes.has(node)) return;
-    visit(lowOf(bdd, node));
-    visit(highOf(bdd, node));
-    nodes.add(node);
-  };
-  visit(diagram.node);
-  const term = (node: number): string => (node < bdd.leaves ? leafVector(node) : `n${node}`);
-  const lets = [...nodes].map((node) => {
-    const level = levelOf(bdd, node);
-    const { name, first, bits } = layout.fields.find((field) => level < field.first + field.bits)!;
-    const bit = bits - 1 - (level - first);
-    const isOne = `(= #b1 ((_ extract ${bit} ${bit}) ${name}))`;
-    return `(let ((n${node} (ite ${isOne} ${term(highOf(bdd, node))} ${term(lowOf(bdd, node))})))`;
-  });
-  return `${lets.join('\n')} ${term(diagram.node)}${')'.repeat(lets.length)}`;
-}
 
 /** Whether Z3 finds a packet for which the set or decision and the term are not the same. */
 const differs = (diagram: Diagram, term: string): Promise<string> =>
