@@ -8,9 +8,10 @@ import { deleteVerb } from './delete.ts';
 import { diffVerb } from './diff.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
-import { diffVerb, historyVerb } from './history.ts';
+import { historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { calmVerb, panicVerb } from './panic.ts';
+import { planVerb } from './plan.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
@@ -96,6 +97,7 @@ function program(printed: string[]): Command {
   bare('enable', 'load the rules, now and at each boot', enableVerb);
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
+  bare('plan', 'what enable or reload would open and close now, among the rules of everybody', planVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
   bare('test', 'does the policy file keep what its `expect` lines say?', testVerb);
   bare('confirm', 'keep a change that waits; from a new connection', (context) =>
@@ -113,7 +115,6 @@ function program(printed: string[]): Command {
   bare('bans', 'who is banned, and for how long', bansVerb);
   bare('history', 'what was applied, when, by whom and why', historyVerb);
   verb('undo', 'bring back the state before, or the generation with a number', undoVerb);
-  verb('diff', 'what two generations say differently: diff 3 5', diffVerb);
   verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
     const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
@@ -133,9 +134,9 @@ function program(printed: string[]): Command {
   );
   verb(
     'diff',
-    'what is different for packets: moat diff A B, each a snapshot, a ruleset, a policy file or the word live',
+    'what is different for packets: diff A B; each the number of a generation, a snapshot, a ruleset, a policy file or `live`',
     diffVerb,
-    (words) => !words.includes('live'),
+    (words) => !words.some((word) => word === 'live' || /^\d+$/.test(word)),
   );
   moat
     .command('snapshot')

@@ -3,11 +3,13 @@ import type { Host, IpFamily, Ruleset, RulesetProblem, Snapshot } from '@moat/ne
 import { withTable } from '../apply/whole-ruleset.ts';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { compileTable } from '../compile/table.ts';
+import { readGenerations } from '../kernel/generations.ts';
 import { readText } from '../kernel/text-file.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatProblems } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
+import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
 import { type Input, readInputText, readLive } from './input.ts';
 import { type Answer, failure } from './say.ts';
@@ -21,11 +23,18 @@ export type SideResult =
   | { readonly ok: true; readonly side: Side }
   | { readonly ok: false; readonly answer: Answer };
 
-/** `live`, or a file of any kind; `-` is stdin. A file that is called `live` is `./live`. */
-export async function readSide(word: string, services: Services): Promise<SideResult> {
+/**
+ * `live`, the number of a generation, or a file of any kind; `-` is stdin. Files that are called like that are `./live`.
+ */
+export async function readSide({ paths, services }: Context, word: string): Promise<SideResult> {
   if (word === 'live') {
     const read = await readLive();
     return read.ok ? { ok: true, side: { kind: 'rules', ...read.input } } : read;
+  }
+  if (/^\d+$/.test(word)) {
+    const found = readGenerations(paths).whole.find(({ number }) => String(number) === word);
+    if (found !== undefined) return policySide(`generation ${word}`, found.policy, services);
+    return mistake(`there is no generation ${word}; the numbers are those of \`moat history\``);
   }
   const told = readText(word);
   if (!told.ok) return mistake(`${word}: ${told.why}`);
@@ -43,7 +52,7 @@ export function policySide(source: string, text: string, services: Services): Si
   const message = [
     formatProblems(problems.slice(0, 3), { name: source, text }),
     'Expected a snapshot, a ruleset (what iptables-save, nft -j list ruleset or nft list ruleset print), a policy file,',
-    'or the word `live`.',
+    'the number of a generation, or the word `live`.',
   ].join('\n');
   return {
     ok: false,
