@@ -5,6 +5,10 @@ export * from './analyse/arrivals.ts';
 export * from './analyse/compared-roads.ts';
 export * from './analyse/difference-boxes.ts';
 export * from './analyse/difference-cause.ts';
+export * from './analyse/exposure.ts';
+export { NO_FIREWALL, type Opener } from './analyse/exposure-opener.ts';
+export { networksOf, type Places } from './analyse/exposure-sources.ts';
+export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure-target.ts';
 
 export * from './analyse/idle-rules.ts';
 

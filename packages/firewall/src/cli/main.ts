@@ -1,6 +1,7 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { abortVerb, extendVerb } from './abort.ts';
+import { auditVerb } from './audit.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
@@ -137,6 +138,12 @@ function program(printed: string[]): Command {
     'what is different for packets: diff A B; each the number of a generation, a snapshot, a ruleset, a policy file or `live`',
     diffVerb,
     (words) => !words.some((word) => word === 'live' || /^\d+$/.test(word)),
+  );
+  verb(
+    'audit',
+    'what strangers can reach on this machine, what answers there and who opened it; needs no moat in use',
+    async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
+    () => true,
   );
   moat
     .command('snapshot')

@@ -1,10 +1,10 @@
 // moat status [verbose|numbered]
-import { formatAddress } from '@moat/netfilter';
+import { type Exposure, formatAddress } from '@moat/netfilter';
 import { isBootUnitThere } from '../apply/boot.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
 import { timeLeftIn } from '../apply/time-of-rules.ts';
-import { type Answering, readListeners } from '../kernel/listeners.ts';
+import { readListeners } from '../kernel/listeners.ts';
 import {
   readAppliedPolicy,
   readBootRules,
@@ -16,12 +16,16 @@ import {
 import type { Policy, RuleSentence } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
 import { formatMoment } from '../policy/time.ts';
+import { type Audit, auditOf } from '../report/audit.ts';
+import { exposureJson } from '../report/audit-json.ts';
+import { answers, openTable as auditTable } from '../report/audit-text.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { answersOf, ruleTable } from '../report/rule-table.ts';
 import { familiesOf } from '../report/sides.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
+import { readInput } from './input.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { colour, say } from './say.ts';
 import { readPolicy } from './show.ts';
@@ -79,11 +83,13 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const reaches: readonly Reach[] = active
     ? reachOf(inForce ?? policy, listeners, says).filter(({ sources }) => sources.length > 0)
     : reachOf(NO_FIREWALL, listeners);
+  const others = await openedByOthers(context);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
     ...(form === 'verbose' ? settings(policy) : []),
     ...(active || form === 'numbered' ? ruleTable(policy, listeners, form, leftOf) : []),
-    ...openTable(reaches, active),
+    ...(active ? openTable(reaches) : []),
+    ...othersTable(others, active),
     ...notes.map((note) => `note: ${note}`),
   ].join('\n');
   const json = {
@@ -115,6 +121,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
       sources,
       rules: rules.filter((rule) => rule > 0),
     })),
+    openedByOthers: others === undefined ? null : others.exposures.map((each) => exposureJson(others, each)),
     notes,
   };
   say(context, { code: ExitCode.done, text, json });
@@ -127,18 +134,30 @@ function settings({ defaults, logging }: Policy): string[] {
   ];
 }
 
-/** Who lets packets through to it where moat does not. */
-const OPENERS: Readonly<Partial<Record<Answering['kind'], string>>> = {
-  container: 'docker',
-  forward: 'a NAT rule',
-};
+/** What answers and is reached past moat, by the rules of others or for want of rules. */
+async function openedByOthers(context: Context): Promise<Audit | undefined> {
+  const read = await readInput(context);
+  if (!read.ok) return undefined;
+  const audit = auditOf(read.input);
+  const isOurs = ({ openedBy }: Exposure): boolean =>
+    openedBy.some(({ owner, rule }) => owner === 'moat' && rule !== undefined);
+  return { ...audit, exposures: audit.exposures.filter((each) => answers(each) && !isOurs(each)) };
+}
 
-function openTable(reaches: readonly Reach[], active: boolean): string[] {
+function othersTable(others: Audit | undefined, active: boolean): string[] {
+  if (others === undefined) return [];
+  const lines = auditTable(others, others.exposures);
+  if (active) return lines.length === 0 ? [] : ['', colour.closed('Open past moat:'), ...lines];
+  if (lines.length === 0) return ['', 'Nothing that listens can be reached from outside.'];
+  const title = 'No firewall of moat: everything that listens can be reached as far as others let it.';
+  return ['', colour.closed(title), ...lines];
+}
+
+function openTable(reaches: readonly Reach[]): string[] {
   if (reaches.length === 0) return ['', 'Nothing that listens can be reached from outside.'];
   const rows = new Map<string, { cells: string[]; families: Set<string> }>();
   for (const { listener, sources, rules } of reaches) {
-    const opener = OPENERS[listener.what.kind] ?? 'no firewall';
-    const by = active ? rules.map((rule) => (rule === 0 ? 'default' : `rule ${rule}`)).join(', ') : opener;
+    const by = rules.map((rule) => (rule === 0 ? 'default' : `rule ${rule}`)).join(', ');
     const cells = [
       sources.join(', '),
       `${listener.port}/${listener.protocol}`,
@@ -154,9 +173,6 @@ function openTable(reaches: readonly Reach[], active: boolean): string[] {
     ...rest,
     [...families].join(' '),
   ]);
-  const head = ['OPEN TO', 'PORT', 'WHAT', active ? 'BY' : 'OPENED BY', ''];
-  const title = active
-    ? []
-    : [colour.closed('No firewall of moat: everything that listens can be reached as far as others let it.')];
-  return ['', ...title, table([head, ...lines])];
+  const head = ['OPEN TO', 'PORT', 'WHAT', 'BY', ''];
+  return ['', table([head, ...lines])];
 }

@@ -11,7 +11,7 @@ import { type Answer, failure } from './say.ts';
 const LATER_VERBS: readonly string[] = [...LATER, 'rule'];
 
 /** Verbs that take `--snapshot` and `--ruleset`. */
-const READING_VERBS: readonly string[] = ['snapshot', 'show rules', 'check'];
+const READING_VERBS: readonly string[] = ['audit', 'check', 'snapshot', 'show rules'];
 
 /** The answer to a mistake at word `at` of what was typed after `moat`; past the end: something is missing. */
 function usage(

@@ -39,6 +39,8 @@ export interface Arrivals {
   /** First packets of flows that come from outside to this host. */
   readonly asked: PacketSet;
   readonly mappings: readonly Mapping[];
+  /** What comes for addresses behind this host, where `beyond` asked for some; LEAF.accept: it is passed on to them. */
+  readonly direct?: { readonly decision: Decision; readonly asked: PacketSet };
 }
 
 /** The leaf of the first mapping. */
@@ -50,6 +52,8 @@ export interface ArrivalsInput {
   readonly host?: Host | undefined;
   /** Whether what comes in by this interface comes from outside; default: all but loopback and links of containers. */
   readonly isOutside?: (interfaceName: string) => boolean;
+  /** Addresses behind this host, of containers: whether they can be dialled from outside without any translation. */
+  readonly beyond?: IntervalSet<bigint>;
 }
 
 /** How interfaces of container engines and virtual machines are named when nobody says otherwise. */
@@ -80,7 +84,7 @@ function destinationRules(ruleset: Ruleset): Mapping[] {
 
 /** Runs the ruleset for packets that come in by any interface for an address of this host. */
 export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
-  const { family, ruleset, host, isOutside = isOutsideByName } = input;
+  const { family, ruleset, host, isOutside = isOutsideByName, beyond: others = [] } = input;
   const analysis = beginAnalysis(space, { family, rulesets: [ruleset], host });
   const mappings = destinationRules(ruleset);
   const leaves = new Map(mappings.map(({ nat }, n) => [nat, MAPPED + n]));
@@ -91,17 +95,18 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
   const elsewhere = hold(routedForward(analysis, beyond, here));
   const prerouted = hookDecision(view, 'prerouting', { plain: here, mapped: { elsewhere, here } }, false);
   const decision = hold(startDecision(view, prerouted));
+  const passing =
+    others.length === 0
+      ? undefined
+      : hold(startDecision(view, hookDecision(view, 'prerouting', elsewhere, false)));
   const { words } = space.layout.fields.find(({ name }) => name === 'iif') as WordField;
   const outside = words.filter((word) => word !== NO_INTERFACE && isOutside(word));
   // Nobody outside can dial a loopback address: martian (fib_validate_source, ip6_rcv).
   const loopback = family === 'ipv4' ? { first: 0x7f00_0000n, last: 0x7fff_ffffn } : { first: 1n, last: 1n };
   const types = host === undefined ? undefined : addressTypes(host, family);
-  const dst = types === undefined ? undefined : subtractIntervals(types['local'] ?? [], [loopback]);
-  const first = packetsWhere(space, {
-    state: 'new',
-    iif: outside,
-    ...(dst === undefined ? {} : { dst }),
-  });
+  const dst = types === undefined ? unicast(family) : subtractIntervals(types['local'] ?? [], [loopback]);
+  const fromOutside = packetsWhere(space, { state: 'new', iif: outside });
+  const first = intersectPackets(fromOutside, packetsWhere(space, { dst }));
   // A TCP connection begins with SYN alone.
   const begins = unionPackets(space, [
     packetsWhere(space, { proto: 'tcp', tcpflags: 2 }),
@@ -112,9 +117,24 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
       ],
     }),
   ]);
-  const typed = dst === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
+  const typed = types === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
   const asked = intersectPackets(intersectPackets(first, begins), typed ?? first);
-  return { analysis, ruleset, decision, asked: hold(asked), mappings };
+  const these = { analysis, ruleset, decision, asked: hold(asked), mappings };
+  if (passing === undefined) return these;
+  const behind = intersectPackets(
+    intersectPackets(fromOutside, begins),
+    packetsWhere(space, { dst: others }),
+  );
+  return { ...these, direct: { decision: passing, asked: hold(behind) } };
+}
+
+/** Every address that one machine alone may have and others can dial, for hosts whose addresses are not known. */
+export function unicast(family: IpFamily): IntervalSet<bigint> {
+  if (family === 'ipv6') return [{ first: 2n, last: (0xffn << 120n) - 1n }];
+  return [
+    { first: 0x100_0000n, last: 0x7eff_ffffn },
+    { first: 0x8000_0000n, last: 0xdfff_ffffn },
+  ];
 }
 
 /** Without routes the question itself says that the packet is for this host. */

@@ -1,6 +1,6 @@
 // Numbers whose bits depend on the packet: what rules calculate with marks and masks, and how it compares.
 import type { Interval } from '../net/interval.ts';
-import { fieldOf, hasField } from '../space/fields.ts';
+import { fieldOf } from '../space/fields.ts';
 import {
   allPackets,
   complementPackets,
@@ -25,11 +25,6 @@ export function fieldBits(space: PacketSpace, name: string): BitVector {
   return Array.from({ length: bits }, (_, i) => packetsWithBit(space, name, bits - 1 - i));
 }
 
-/** The bits of a field, or zeros where no rule reads the field and so none is there. */
-export function fieldBitsOrZero(space: PacketSpace, name: string, bits: number): BitVector {
-  return hasField(space.layout, name) ? fieldBits(space, name) : constantBits(0n, bits);
-}
-
 const isConstant = (bit: Bit): bit is 0 | 1 => bit === 0 || bit === 1;
 
 export function bitAnd(a: Bit, b: Bit): Bit {
@@ -44,12 +39,12 @@ export function bitOr(a: Bit, b: Bit): Bit {
   return b === 0 ? a : unionPackets(a.space, [a, b]);
 }
 
-export function bitNot(a: Bit): Bit {
+function bitNot(a: Bit): Bit {
   if (a === 0) return 1;
   return a === 1 ? 0 : complementPackets(a);
 }
 
-export function bitXor(a: Bit, b: Bit): Bit {
+function bitXor(a: Bit, b: Bit): Bit {
   if (isConstant(a)) return a === 0 ? b : bitNot(b);
   if (isConstant(b)) return b === 0 ? a : bitNot(a);
   return bitOr(bitAnd(a, bitNot(b)), bitAnd(bitNot(a), b));

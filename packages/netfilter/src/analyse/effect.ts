@@ -98,7 +98,7 @@ function withBit(scope: Scope, value: Operand, bits: number): BitVector {
 }
 
 /** The decision for packets whose field is this number. */
-export function withBits(decision: Decision, field: string, vector: BitVector): Decision {
+function withBits(decision: Decision, field: string, vector: BitVector): Decision {
   const { space } = decision;
   const sets: PacketSet[] = vector.map((bit) => asSet(space, bit));
   return fieldFrom(decision, { [field]: sets });

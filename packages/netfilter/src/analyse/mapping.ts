@@ -5,7 +5,14 @@ import { bitsOf } from '../net/address.ts';
 import { always, decide, LEAF, renameLeaves } from '../space/decision.ts';
 import { fieldOf, hasField, type WordField } from '../space/fields.ts';
 import { fieldFrom, fixFields } from '../space/packet-fields.ts';
-import { allPackets, fieldsOf, intersectPackets, noPackets, packetsWhere } from '../space/packet-set.ts';
+import {
+  allPackets,
+  fieldsOf,
+  intersectPackets,
+  noPackets,
+  packetsWhere,
+  samePackets,
+} from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { freeField } from './analysis.ts';
 import {
@@ -48,8 +55,11 @@ export function mappedDecision(
   if (to === 'nothing') decision = next;
   else {
     const typed = side === 'destination' ? withTypeOf(scope, then, nat) : then;
-    const unchanged = sameTuple(space, address, port, to);
-    const noted = decide(unchanged, typed, withStatus(typed, side));
+    const marked = withStatus(typed, side);
+    // Mostly nobody asks, and comparing addresses that only the host knows costs a diagram each.
+    const noted = samePackets(marked, typed)
+      ? typed
+      : decide(sameTuple(space, address, port, to), typed, marked);
     let rewritten = fieldFrom(noted, {
       ...(to.address === undefined ? {} : { [address]: sets(space, to.address.bits) }),
       ...(to.port === undefined ? {} : { [port]: sets(space, to.port.bits) }),
@@ -72,7 +82,7 @@ function sets(space: PacketSpace, bits: BitVector): PacketSet[] {
 }
 
 /** Which side of the packet it rewrites. */
-export function sideOf({ place }: Scope, { type }: Nat): 'source' | 'destination' {
+function sideOf({ place }: Scope, { type }: Nat): 'source' | 'destination' {
   if (type === 'dnat' || type === 'redirect') return 'destination';
   if (type === 'snat' || type === 'masquerade') return 'source';
   return place.hook === 'prerouting' || place.hook === 'output' ? 'destination' : 'source';

@@ -279,7 +279,7 @@ function holds(operator: MatchOperator, value: bigint, known: IntervalSet<bigint
 }
 
 /** The values as intervals of numbers of so many bits; not complete: some could not be read. */
-export function numbersOf(
+function numbersOf(
   values: readonly Value[],
   of: Expression,
   bits: number,
