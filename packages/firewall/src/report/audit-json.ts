@@ -112,7 +112,7 @@ export function protocolNames(numbers: IntervalSet<bigint>): readonly string[] {
   return numbers.flatMap(({ first, last }) => {
     if (last - first > 8n) return [`${first}-${last}`];
     const list: string[] = [];
-    for (let n = first; n <= last; n++) list.push(protocolName(n));
+    for (let n = first; n <= last; n++) list.push(protocolName(Number(n)) ?? String(n));
     return list;
   });
 }

@@ -34,42 +34,44 @@ export interface Trip {
   readonly packets: () => PacketSet;
 }
 
-/** What becomes of the packets on a road. One trip, or for loopback two: they go out and come in again. */
-export function roadTrips(view: RulesetView, road: Road): Trip[] {
+/** A function that gives what becomes of packets on a road: one trip, for loopback two, out and in again. */
+export function roadTrips(view: RulesetView): (road: Road) => Trip[] {
   const { space } = view.analysis;
-  switch (road) {
-    case 'input':
-      return [
-        { decision: hold(arriving(view)), packets: () => intersectPackets(toHost(view), outside(space)) },
-      ];
-    case 'groups': {
-      const packets = () => intersectPackets(toGroups(view), outside(space));
-      return [{ decision: hold(roadDecision(view, 'input')), packets }];
+  const known = new Map<string, Decision>();
+  /** Each once, whichever roads need it. */
+  const decided = (name: 'arriving' | 'input' | 'forward' | 'output'): Decision => {
+    const found = known.get(name) ?? hold(name === 'arriving' ? arriving(view) : roadDecision(view, name));
+    known.set(name, found);
+    return found;
+  };
+  return (road) => {
+    switch (road) {
+      case 'input':
+        return [
+          { decision: decided('arriving'), packets: () => intersectPackets(toHost(view), outside(space)) },
+        ];
+      case 'groups':
+        return [
+          { decision: decided('input'), packets: () => intersectPackets(toGroups(view), outside(space)) },
+        ];
+      case 'forward':
+        return [{ decision: decided('forward'), packets: () => passing(view) }];
+      case 'output': {
+        const packets = () => packetsWhere(space, { iif: NO_INTERFACE, oif: interfaces(space, LOOPBACK) });
+        return [{ decision: decided('output'), packets }];
+      }
+      case 'loopback': {
+        if (!interfaces(space).includes(LOOPBACK)) return [];
+        const out = { iif: NO_INTERFACE, oif: LOOPBACK };
+        return [
+          { decision: decided('output'), packets: () => packetsWhere(space, out) },
+          { decision: decided('input'), packets: () => packetsWhere(space, { iif: LOOPBACK }) },
+        ];
+      }
+      default:
+        throw new Error(road satisfies never);
     }
-    case 'forward':
-      return [{ decision: hold(roadDecision(view, 'forward')), packets: () => passing(view) }];
-    case 'output':
-      return [
-        {
-          decision: hold(roadDecision(view, 'output')),
-          packets: () => packetsWhere(space, { iif: NO_INTERFACE, oif: interfaces(space, LOOPBACK) }),
-        },
-      ];
-    case 'loopback':
-      return loopbackTrips(view);
-    default:
-      throw new Error(road satisfies never);
-  }
-}
-
-function loopbackTrips(view: RulesetView): Trip[] {
-  const { space } = view.analysis;
-  if (!interfaces(space).includes(LOOPBACK)) return [];
-  const out = { iif: NO_INTERFACE, oif: LOOPBACK };
-  return [
-    { decision: hold(roadDecision(view, 'output')), packets: () => packetsWhere(space, out) },
-    { decision: hold(roadDecision(view, 'input')), packets: () => packetsWhere(space, { iif: LOOPBACK }) },
-  ];
+  };
 }
 
 /** To this host and through `prerouting`, where a rule may send them elsewhere. */

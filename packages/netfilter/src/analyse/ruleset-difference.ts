@@ -5,7 +5,7 @@ import type { IpFamily } from '../net/address.ts';
 import { LEAF, packetsDecided } from '../space/decision.ts';
 import { forEvery, forSome } from '../space/packet-fields.ts';
 import { intersectPackets, isEmpty, subtractPackets, unionPackets } from '../space/packet-set.ts';
-import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
+import { type Decision, hold, type PacketSet, type PacketSpace } from '../space/packet-space.ts';
 import { type Analysis, type AnalysisInput, beginAnalysis } from './analysis.ts';
 import { ROADS, type Road, roadTrips } from './compared-roads.ts';
 import { viewOf } from './scope.ts';
@@ -64,13 +64,13 @@ export function pairInput({ family, before, after, host }: RulesetPair): Analysi
  */
 export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): RulesetDifferences {
   const analysis = beginAnalysis(space, pairInput(pair));
-  const before = viewOf(analysis, pair.before);
-  const after = viewOf(analysis, pair.after);
+  const before = roadTrips(viewOf(analysis, pair.before));
+  const after = roadTrips(viewOf(analysis, pair.after));
   const differences: RoadDifference[] = [];
   const roads = new Map<Road, { asked: PacketSet; kept: PacketSet }>();
   for (const road of pair.roads ?? ROADS) {
-    const was = roadTrips(before, road);
-    const is = roadTrips(after, road);
+    const was = before(road);
+    const is = after(road);
     const found = was.map(({ decision, packets }, i) => {
       const now = is[i]!;
       // Fields that the second ruleset alone reads may be of the question, too.
@@ -81,7 +81,6 @@ export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): Rules
       const pass = (one: Decision): PacketSet => packetsDecided(one, LEAF.accept, LEAF.unknown);
       const both = intersectPackets(asked, intersectPackets(pass(decision), pass(now.decision)));
       const kept = hold(forSome(both, [...analysis.free.keys()]));
-      for (const each of [decision, now.decision]) release(each);
       return { asked, changes, kept };
     });
     const asked = hold(
