@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { abortVerb, extendVerb } from './abort.ts';
 import { auditVerb } from './audit.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
+import { checkVerb } from './check.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
@@ -145,6 +146,21 @@ function program(printed: string[]): Command {
     async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
     () => true,
   );
+  moat
+    .command('check')
+    .description('rules and sentences that never decide anything, ports open over IPv4 or IPv6 only')
+    .argument('[words...]')
+    .option('--all', 'also what programs keep ready without using it')
+    .exitOverride()
+    .action((words: string[], { all = false }: { all?: boolean }) =>
+      withContext(
+        moat,
+        ['check', ...words],
+        async (context) =>
+          words.length > 0 ? say(context, tooMuch(['check', ...words], 1)) : checkVerb(context, { all }),
+        READS,
+      ),
+    );
   moat
     .command('snapshot')
     .description('everything that decides on this machine, as one JSON value: moat snapshot FILE')
