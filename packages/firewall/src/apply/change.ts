@@ -29,7 +29,6 @@ import { basisOf } from './basis.ts';
 import { enableBoot } from './boot.ts';
 import { cutFlows, forgetCut } from './cut.ts';
 import { generationOf } from './generation.ts';
-import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { rememberProved } from './proved.ts';

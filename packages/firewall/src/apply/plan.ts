@@ -1,5 +1,5 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
-import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
+import { renderChange, type Snapshot, type Table, tableDifferences } from '@moat/netfilter';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { gateEnd } from '../compile/gate.ts';
 import { compileTable } from '../compile/table.ts';
@@ -9,6 +9,7 @@ import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { takeSnapshot } from '../kernel/snapshot.ts';
 import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
@@ -75,6 +76,8 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
+  /** Everything that decides on this machine, from before the change; absent where no rule changes. */
+  readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
   readonly change: string | undefined;
   /** Whether `table` means what the policy means; undefined: moat is not active. */
@@ -164,6 +167,8 @@ export async function planChange(
   );
   // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
+  // Takes about as long as what follows until it is needed.
+  const looking = change === undefined ? undefined : takeSnapshot();
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) {
@@ -189,7 +194,9 @@ export async function planChange(
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
   if (proof.kind === 'given up') notes.push(GIVEN_UP);
+  const snapshot = await looking;
   return {
+    ...(snapshot === undefined ? {} : { snapshot }),
     ...{ basis, oldText, file, warnings, notes, proof, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
