@@ -13,6 +13,7 @@ import {
   type PacketFields,
   packetsCover,
   packetsWhere,
+  possibleLeaves,
   samePackets,
   unionPackets,
 } from '../space/packet-set.ts';
@@ -205,7 +206,7 @@ export function plainExample(set: PacketSet): PacketFields | undefined {
   const outside = outsideInterfaces(space);
   const one = (field: 'iif' | 'oif', words: readonly string[]): PacketSet[] =>
     words.length === 0 ? [] : [packetsWhere(space, { [field]: words })];
-  return examplePacket(set, [
+  const packet = examplePacket(set, [
     packetsWhere(space, { state: 'new' }),
     packetsWhere(space, { proto: 'tcp' }),
     packetsWhere(space, { proto: 'udp' }),
@@ -217,6 +218,7 @@ export function plainExample(set: PacketSet): PacketFields | undefined {
     ...among('dst', LISTENERS[family]),
     packetsWhere(space, { sport: { first: 32_768, last: 60_999 } }),
   ]);
+  return packet && withoutTypes(set, packet);
 }
 
 /** Those that have a name and lead outside, else any that no rule names. */
@@ -233,4 +235,14 @@ function networkOf(text: string) {
   const parsed = parsePrefix(text);
   if (!('prefix' in parsed)) throw new Error(`not a network: ${text}`);
   return prefixInterval(parsed.prefix);
+}
+
+/** The packet without types of its addresses that the set does not ask for: they may contradict the address. */
+function withoutTypes(set: PacketSet, packet: PacketFields): PacketFields {
+  let left = packet;
+  for (const field of ['daddrtype', 'saddrtype']) {
+    const { [field]: _, ...others } = left;
+    if (possibleLeaves(set, others).length === 1) left = others;
+  }
+  return left;
 }
