@@ -150,6 +150,7 @@ describe('conditions that a listing does not show', () => {
     value: number(9),
   });
   const reject = (type: 'tcp reset' | 'icmp' | 'icmpv6' | 'icmpx'): Statement => ({ kind: 'reject', type });
+  const notMac = match(payload('ether', 'saddr'), number(7), '!=');
   const hops6 = input([write('ip6', 'hoplimit'), DROP]);
   test.each<Case>([
     ['a header of the other family', hops6, comesIn(V4), 'accept'],
@@ -162,6 +163,13 @@ describe('conditions that a listing does not show', () => {
     ['an ICMP error for IPv6', input([reject('icmp')], [DROP]), comesIn(V6), 'drop'],
     ['an ICMP error for IPv4', input([reject('icmp')], [DROP]), comesIn(V4), 'reject'],
     ['an ICMPv6 error for IPv6', input([reject('icmpv6')], [DROP]), comesIn(V6), 'reject'],
+    [
+      'a link address of loopback',
+      input([notMac, DROP]),
+      comesIn({ ...V4, iiftype: 772, smac: 0 }),
+      'accept',
+    ],
+    ['a link address', input([notMac, DROP]), comesIn({ ...V4, iiftype: 1, smac: 5 }), 'drop'],
     ['one for either', input([reject('icmpx')], [DROP]), comesIn(V6), 'reject'],
   ])('%s', (_, ruleset, packet, expected) => {
     expect(judged(ruleset, packet)).toBe(expected);
