@@ -60,7 +60,7 @@ function isTold(rows: readonly DifferenceRow[], row: DifferenceRow): boolean {
   return row.road === 'groups' && rows.some((each) => each.road === 'input' && key(each) === key(row));
 }
 
-export function verbOf({ kind, certainty }: Pick<DifferenceRow, 'kind' | 'certainty'>): string {
+function verbOf({ kind, certainty }: Pick<DifferenceRow, 'kind' | 'certainty'>): string {
   const verb = VERBS[kind];
   return certainty === 'must' ? verb : `may ${verb === 'ignores' ? 'ignore' : verb.slice(0, -1)}`;
 }
