@@ -116,7 +116,7 @@ function familyEffects(
   const here = differences.find(({ road }) => road === 'input');
   const none = noPackets(space);
   const input = roads.get('input') ?? { asked: none, kept: none };
-  const packets = listeners.map((listener) => packetsTo(space, listener));
+  const packets = listeners.map((listener) => packetsTo(space, listener, { first: true }));
   const rows = listeners.flatMap((listener, i): ListenerEffect[] => {
     const port = `${listener.port}/${listener.protocol}`;
     const what = answeringText(listener.what);
@@ -142,7 +142,10 @@ function familyEffects(
     }
     return told;
   });
-  const atListeners = unionPackets(space, packets);
+  const atListeners = unionPackets(
+    space,
+    listeners.map((listener) => packetsTo(space, listener, { first: false })),
+  );
   let later = false;
   const others = differences.flatMap((difference) =>
     differenceBoxes(difference, { limit: 50 }).boxes.flatMap((box): OtherEffect[] => {
@@ -169,13 +172,17 @@ function ofNewFlows(packets: PacketSet): PacketSet {
   return intersectPackets(packets, packetsWhere(packets.space, { state: 'new' }));
 }
 
-/** First packets of flows that are dialled there. */
-function packetsTo(space: PacketSpace, { protocol, address, port }: Listener): PacketSet {
+/** New flows that are dialled there; `first`: by the packet that a connection really begins with. */
+function packetsTo(
+  space: PacketSpace,
+  { protocol, address, port }: Listener,
+  { first }: { readonly first: boolean },
+): PacketSet {
   return packetsWhere(space, {
     state: 'new',
     proto: protocol,
     dport: port,
-    ...(protocol === 'tcp' ? { tcpflags: 2 } : {}),
+    ...(first && protocol === 'tcp' ? { tcpflags: 2 } : {}),
     ...(address.value === 0n ? {} : { dst: address }),
   });
 }
