@@ -146,18 +146,18 @@ function familyEffects(
     space,
     listeners.map((listener) => packetsTo(space, listener, { first: false })),
   );
-  let later = false;
-  const others = differences.flatMap((difference) =>
-    differenceBoxes(difference, { limit: 50 }).boxes.flatMap((box): OtherEffect[] => {
-      if (!box.states.includes('new')) {
-        later = true;
-        return [];
-      }
-      const isAtListener = box.road === 'input' && packetsCover(atListeners, ofNewFlows(box.packets));
-      if (isAtListener) return [];
-      return [{ verb: verbOf(box), road: box.road, packets: boxWords(space.layout, box.box), families }];
-    }),
-  );
+  const boxes = differences.flatMap((difference) => differenceBoxes(difference, { limit: 50 }).boxes);
+  const ofNew = boxes.filter(({ states }) => states.includes('new'));
+  const told = ofNew.map((box) => ({ box, verb: verbOf(box), packets: boxWords(space.layout, box.box) }));
+  const others = told.flatMap(({ box, verb, packets: text }): OtherEffect[] => {
+    const isAtListener = box.road === 'input' && packetsCover(atListeners, ofNewFlows(box.packets));
+    // What broadcast and multicast have in common with all else that comes in is said there.
+    const isSaid =
+      box.road === 'groups' &&
+      told.some((each) => each.box.road === 'input' && each.verb === verb && each.packets === text);
+    return isAtListener || isSaid ? [] : [{ verb, road: box.road, packets: text, families }];
+  });
+  const later = ofNew.length < boxes.length;
   return { none: differences.length === 0, listeners: rows, others, later };
 }
 
