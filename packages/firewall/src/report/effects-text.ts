@@ -78,10 +78,6 @@ interface Summed extends Pick<OtherEffect, 'verb' | 'road' | 'families'> {
 function summed(others: readonly OtherEffect[]): Summed[] {
   const rows: Summed[] = [];
   for (const { verb, road, packets, families } of others) {
-    const isTold =
-      road === 'groups' &&
-      others.some((each) => each.road === 'input' && each.verb === verb && each.packets === packets);
-    if (isTold) continue;
     const same = rows.find(
       (row) => row.verb === verb && row.road === road && row.families.join() === families.join(),
     );

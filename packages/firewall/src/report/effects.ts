@@ -116,7 +116,7 @@ function familyEffects(
   const here = differences.find(({ road }) => road === 'input');
   const none = noPackets(space);
   const input = roads.get('input') ?? { asked: none, kept: none };
-  const packets = listeners.map((listener) => packetsTo(space, listener));
+  const packets = listeners.map((listener) => packetsTo(space, listener, { first: true }));
   const rows = listeners.flatMap((listener, i): ListenerEffect[] => {
     const port = `${listener.port}/${listener.protocol}`;
     const what = answeringText(listener.what);
@@ -142,19 +142,22 @@ function familyEffects(
     }
     return told;
   });
-  const atListeners = unionPackets(space, packets);
-  let later = false;
-  const others = differences.flatMap((difference) =>
-    differenceBoxes(difference, { limit: 50 }).boxes.flatMap((box): OtherEffect[] => {
-      if (!box.states.includes('new')) {
-        later = true;
-        return [];
-      }
-      const isAtListener = box.road === 'input' && packetsCover(atListeners, ofNewFlows(box.packets));
-      if (isAtListener) return [];
-      return [{ verb: verbOf(box), road: box.road, packets: boxWords(space.layout, box.box), families }];
-    }),
+  const atListeners = unionPackets(
+    space,
+    listeners.map((listener) => packetsTo(space, listener, { first: false })),
   );
+  const boxes = differences.flatMap((difference) => differenceBoxes(difference, { limit: 50 }).boxes);
+  const ofNew = boxes.filter(({ states }) => states.includes('new'));
+  const told = ofNew.map((box) => ({ box, verb: verbOf(box), packets: boxWords(space.layout, box.box) }));
+  const others = told.flatMap(({ box, verb, packets: text }): OtherEffect[] => {
+    const isAtListener = box.road === 'input' && packetsCover(atListeners, ofNewFlows(box.packets));
+    // What broadcast and multicast have in common with all else that comes in is said there.
+    const isSaid =
+      box.road === 'groups' &&
+      told.some((each) => each.box.road === 'input' && each.verb === verb && each.packets === text);
+    return isAtListener || isSaid ? [] : [{ verb, road: box.road, packets: text, families }];
+  });
+  const later = ofNew.length < boxes.length;
   return { none: differences.length === 0, listeners: rows, others, later };
 }
 
@@ -169,13 +172,17 @@ function ofNewFlows(packets: PacketSet): PacketSet {
   return intersectPackets(packets, packetsWhere(packets.space, { state: 'new' }));
 }
 
-/** First packets of flows that are dialled there. */
-function packetsTo(space: PacketSpace, { protocol, address, port }: Listener): PacketSet {
+/** New flows that are dialled there; `first`: by the packet that a connection really begins with. */
+function packetsTo(
+  space: PacketSpace,
+  { protocol, address, port }: Listener,
+  { first }: { readonly first: boolean },
+): PacketSet {
   return packetsWhere(space, {
     state: 'new',
     proto: protocol,
     dport: port,
-    ...(protocol === 'tcp' ? { tcpflags: 2 } : {}),
+    ...(first && protocol === 'tcp' ? { tcpflags: 2 } : {}),
     ...(address.value === 0n ? {} : { dst: address }),
   });
 }
