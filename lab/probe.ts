@@ -116,6 +116,7 @@ export function completePacket(packet: KernelPacket, devices: readonly ProbeDevi
     mark: out ? numberIn(given, 'mark') : 0,
     pkttype: 'host',
     exthdr: 0,
+    ...NO_HEADERS,
     ipsec: 0,
     zone: 0,
     label: 0n,
@@ -139,11 +140,17 @@ export function completePacket(packet: KernelPacket, devices: readonly ProbeDevi
     fields['ctdir'] = quoted ? 1 : 0;
     fields['osrc'] = quoted ? dst : src;
     fields['odst'] = quoted ? src : dst;
+    fields['oproto'] = quoted ? UDP : proto;
     fields['osport'] = sport;
     fields['odport'] = quoted ? sport : dport;
   }
   return { family, hook, fields };
 }
+
+/** No packet has extension headers. */
+const NO_HEADERS: PacketFields = Object.fromEntries(
+  ['rt', 'hbh', 'frag', 'dst', 'mh'].map((header) => [`exthdr ${header}`, 0]),
+);
 
 const MACS: Readonly<Record<string, number>> = { broadcast: BROADCAST_MAC, multicast: MULTICAST_MAC };
 

@@ -88,8 +88,10 @@ test('before enable, the world reaches the page and the database', async () => {
   before = await othersRules();
   expect(before).toContain('DOCKER');
   const status = await moat.ok('status');
-  expect(status).toMatch(/anywhere\s+80\/tcp\s+container some-app-container:80\s+docker\s+v4 v6/);
-  expect(status).toMatch(/anywhere\s+3306\/tcp\s+mysqld\s+no firewall\s+v4 v6/);
+  expect(status).toMatch(
+    /anywhere\s+80\/tcp\s+container some-app-container:80\s+docker \(iptables nat\/DOCKER rule \d+\)$/m,
+  );
+  expect(status).toMatch(/anywhere\s+3306\/tcp\s+mysqld\s+no firewall$/m);
 });
 
 test('allow 22 and enable: 22 answers, 80 and 3306 time out, in both families', async () => {
@@ -115,7 +117,13 @@ test("the containers' own traffic works, and nobody else's rules have changed", 
 test('allow 80 brings the page back; delete allow 80 takes it away', async () => {
   await moat.ok('allow', '80');
   for (const family of FAMILIES) expect(await page(family)).toContain(docker.page);
-  expect(await moat.ok('status')).toMatch(/80\s+ALLOW\s+Anywhere\s+container some-app-container:80/);
+  const status = await moat.ok('status');
+  expect(status).toMatch(/80\s+ALLOW\s+Anywhere\s+container some-app-container:80/);
+  expect(status).not.toMatch(/Open past moat/);
+  // Both had a say: moat let the port in, Docker sends it on.
+  expect(await moat.ok('audit')).toMatch(
+    /^anywhere\s+80\/tcp\s+container some-app-container:80\s+docker \(iptables nat\/DOCKER rule \d+\), moat \(nft inet moat\/\S+ rule \d+\)$/m,
+  );
   await moat.ok('delete', 'allow', '80', '--confirm', '0');
   expect(await reach(80)).toEqual(CLOSED);
   await containersWork();

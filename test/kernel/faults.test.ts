@@ -374,6 +374,8 @@ test('P39, P40, P46: --dry-run of every verb writes nothing, whatever the state'
       'logging off',
     ],
     ...['enable', 'disable', 'reload', 'reset', 'reset --yes', 'confirm', 'status', 'status verbose'],
+    ...['ban 192.0.2.9 for 1h', 'unban 192.0.2.9', 'bans', 'panic', 'calm', 'abort', 'confirm --extend 5m'],
+    ...['history', 'undo', 'undo 1', 'diff 1', 'show generation 1'],
     ...['status numbered', 'show builtin', 'show raw', 'show added', 'show listening', 'version', 'help', ''],
   ];
   const ruleset = (): Promise<string> => network.server.output('nft', ['-s', 'list', 'ruleset']);

@@ -22,6 +22,9 @@ const OPTIONS = {
   confirm: 60,
   root: '',
   allowLockout: false,
+  keepFlows: false,
+  extend: undefined,
+  ifState: undefined,
   snapshot: undefined,
 };
 

@@ -2,13 +2,30 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+export * from './analyse/exposure.ts';
+export type {
+  Certainty,
+  ClosedSocket,
+  Exposure,
+  ExposureInput,
+  Exposures,
+  FamilyExposures,
+  OtherExposure,
+  Passage,
+} from './analyse/exposure-kinds.ts';
+export { NO_FIREWALL, type Opener } from './analyse/exposure-opener.ts';
+export { networksOf, type Places } from './analyse/exposure-sources.ts';
+export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure-target.ts';
 
 export * from './analyse/idle-rules.ts';
 
+export * from './analyse/journey.ts';
 export * from './analyse/owner.ts';
+export * from './analyse/plain-packet.ts';
 
 export * from './analyse/questions.ts';
 export * from './analyse/road.ts';
+export * from './analyse/route-lookup.ts';
 export * from './analyse/ruleset-difference.ts';
 export { type RulesetView, viewOf } from './analyse/scope.ts';
 export {
@@ -16,6 +33,7 @@ export {
   prepareWalk,
   type StepVerdict,
   type WalkFunction,
+  type WalkHook,
   type WalkOptions,
   type WalkPacket,
   type WalkReason,
@@ -43,6 +61,7 @@ export * from './model/verdict.ts';
 export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
+export * from './net/protocol.ts';
 export * from './read/dumps.ts';
 export * from './read/ipset.ts';
 export * from './read/iptables-save.ts';
@@ -53,6 +72,7 @@ export type { ShapeProblem } from './read/shape.ts';
 export * from './read/snapshot.ts';
 export * from './read/snapshot-host.ts';
 export * from './read/snapshot-ruleset.ts';
+export { canonicalLines } from './render/canonical.ts';
 export * from './render/difference.ts';
 export * from './render/nft-change.ts';
 export * from './render/nft-expression.ts';
@@ -68,7 +88,7 @@ export * from './space/box-text.ts';
 export * from './space/boxes.ts';
 export type { FieldValues, Mask } from './space/classes.ts';
 export * from './space/decision.ts';
-export { type FieldMatch, type FieldValue, protocolName } from './space/field-match.ts';
+export type { FieldMatch, FieldValue } from './space/field-match.ts';
 export {
   CT_STATES,
   type Field,

@@ -59,6 +59,15 @@ const CLEAR_LEGACY = ['ip', 'ip6'].map(
 );
 
 /**
+ * Those of the legacy backend that are not registered yet. So they always are registered before the tables of nft, which the
+ * kernel therefore asks first, whatever was loaded before.
+ */
+const REGISTER_LEGACY = ['iptables', 'ip6tables'].map(
+  (tool) =>
+    `for table in raw mangle nat filter security; do ${tool}-legacy --table $table --list-rules > /dev/null; done`,
+);
+
+/**
  * Replaces whatever is loaded by these texts, loads the rules that note packets, and reads the ruleset back from
  * what the kernel lists, without the latter. Interfaces that rules name by their index are made first.
  */
@@ -74,6 +83,7 @@ export async function loadRuleset(
     ...(uses(`${tool}-legacy`) ? [`${tool}-legacy-save`] : []),
   ]);
   const script = [
+    ...(uses('legacy') ? REGISTER_LEGACY : []),
     ...CLEAR_LEGACY,
     ...(texts[0]?.tool === 'nft' ? [] : ['nft flush ruleset']),
     ...texts.map(({ tool, text }, i) => {
@@ -93,7 +103,7 @@ export async function loadRuleset(
   const legacy = readings.filter(({ save }) => save.includes('-legacy-'));
   const { ruleset } = mergeIptablesNft(readNftJson(JSON.parse(json)), ofNft);
   const legacyTables = legacy.flatMap(({ reading }): readonly Table[] => reading.ruleset.tables);
-  return { kind: 'loaded', ruleset: { ...ruleset, tables: [...ruleset.tables, ...legacyTables] } };
+  return { kind: 'loaded', ruleset: { ...ruleset, tables: [...legacyTables, ...ruleset.tables] } };
 }
 
 function loader(tool: RulesetText['tool']): string {

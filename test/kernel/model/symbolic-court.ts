@@ -14,6 +14,7 @@ import { viewOf } from '../../../packages/netfilter/src/analyse/scope.ts';
 import { LEAF } from '../../../packages/netfilter/src/space/decision.ts';
 import { hold } from '../../../packages/netfilter/src/space/packet-space.ts';
 import type { Court, Judgement } from './judge.ts';
+import { probeHost } from './probe-host.ts';
 
 const VERDICTS: ReadonlyMap<number, Judgement> = new Map([
   [LEAF.drop, 'drop'],
@@ -38,7 +39,7 @@ function familyJudge(
   family: IpFamily,
   devices: readonly ProbeDevice[],
 ): (packet: KernelPacket) => Judgement {
-  const input = { family, rulesets: [ruleset], interfaces: devices.map(({ name }) => name) };
+  const input = { family, rulesets: [ruleset], host: probeHost(devices) };
   let run: { decisions: Map<string, Decision>; decide(hook: KernelPacket['hook']): Decision } | undefined;
   const begin = (): NonNullable<typeof run> => {
     const space = packetSpace(spaceFor(input));

@@ -1,22 +1,13 @@
 // Walking court: the interpreter that explains single packets.
-import {
-  ct,
-  type Host,
-  match,
-  prefixOf,
-  prepareWalk,
-  type Ruleset,
-  symbol,
-  type Table,
-} from '@moat/netfilter';
-import type { ProbeDevice } from '../../../lab/probe.ts';
+import { ct, match, prepareWalk, type Ruleset, symbol, type Table } from '@moat/netfilter';
 import type { Court } from './judge.ts';
+import { probeHost } from './probe-host.ts';
 
 /** Knows rules, and the interfaces with their addresses; where packets are routed to is part of the question. */
 export const WALKING_COURT: Court = {
   name: 'walking',
   judge: (ruleset, devices) => {
-    const walk = prepareWalk(withTracking(ruleset), hostOf(devices));
+    const walk = prepareWalk(withTracking(ruleset), probeHost(devices));
     return (packet) => walk(packet, { path: false }).verdict;
   },
 };
@@ -31,19 +22,4 @@ function withTracking(ruleset: Ruleset): Ruleset {
     chains: [{ name: 'aside', rules: [rule] }],
   };
   return { ...ruleset, tables: [...ruleset.tables, table] };
-}
-
-function hostOf(devices: readonly ProbeDevice[]): Host {
-  const links = devices.map(({ name, mac, v4, v6 }, i) => ({
-    name,
-    index: i + 1,
-    loopback: mac === 0,
-    up: true,
-    group: 0,
-    addresses: [v4, v6].map((address) => ({
-      address,
-      prefix: prefixOf(address, address.family === 'ipv4' ? 32 : 128),
-    })),
-  }));
-  return { links, routes: [], rules: [], sysctls: {}, missing: ['routes', 'rules', 'sysctls'] };
 }

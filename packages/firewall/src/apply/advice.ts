@@ -18,16 +18,29 @@ export function adviceFor(
   file: PolicyFile,
   rulesAfter: (text: string) => Table | undefined,
 ): string[] {
-  const helps = (edited: EditResult): boolean => {
-    // What is there already has not helped.
-    if (!edited.ok || edited.outcome === 'exists') return false;
-    const rules = rulesAfter(edited.text);
-    return rules !== undefined && isLetIn(rules, connection);
-  };
   const [narrow, open] = [allowing(connection, true), allowing(connection, false)];
-  const appended = [narrow, open].filter((rule) => helps(addRule(file, rule)));
+  return triedSentences(file, [narrow, open], (text) => {
+    const rules = rulesAfter(text);
+    return rules !== undefined && isLetIn(rules, connection);
+  });
+}
+
+/**
+ * Those of the rules that help where they are added last, as commands without `moat`; where none does, the first one put
+ * before all others, if that helps. `helps`: whether a policy of this text does.
+ */
+export function triedSentences(
+  file: PolicyFile,
+  rules: readonly [RuleSentence, ...RuleSentence[]],
+  helps: (text: string) => boolean,
+): string[] {
+  // What is there already has not helped.
+  const tried = (edited: EditResult): boolean =>
+    edited.ok && edited.outcome !== 'exists' && helps(edited.text);
+  const appended = rules.filter((rule) => tried(addRule(file, rule)));
   if (appended.length > 0) return appended.map(formatSentence);
-  return helps(prependRule(file, narrow)) ? [`prepend ${formatSentence(narrow)}`] : [];
+  const [first] = rules;
+  return tried(prependRule(file, first)) ? [`prepend ${formatSentence(first)}`] : [];
 }
 
 function allowing({ remote, dialled }: AdminConnection, onlyFromThere: boolean): RuleSentence {

@@ -14,6 +14,7 @@ import {
   readPending,
   renewPending,
   secondsSinceBoot,
+  secondsUntil,
   wayBackFile,
   wayBackLog,
 } from '../kernel/state.ts';
@@ -28,20 +29,26 @@ export type Armed =
   | { readonly kind: 'armed'; readonly pending: Pending }
   | { readonly kind: 'failed'; readonly message: string };
 
+/** A name that no other change has. */
+export function newChange(): string {
+  return randomBytes(8).toString('hex');
+}
+
 /**
  * After this the machine goes back by itself `seconds` from now, whatever becomes of this process. A change
- * that waits already keeps what it goes back to and gets the new timer.
+ * that waits already keeps what it goes back to and gets the new timer. `change`: its name.
  */
-export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Armed> {
+export async function arm(paths: Paths, plan: Plan, seconds: number, change: string): Promise<Armed> {
   const before = readPending(paths);
   const pending: Pending = {
-    token: randomBytes(8).toString('hex'),
+    token: newChange(),
+    change,
     boot: bootId(),
     deadline: secondsSinceBoot() + seconds,
     connections: plan.connections.filter(({ loopback }) => !loopback).map(connectionKey),
   };
   if (before === undefined) {
-    const rules = await restoration(plan.current);
+    const rules = await restoration(plan.current, 'later');
     const checked = await nftCheck(rules, { paths });
     if (checked.kind !== 'ok') {
       return {
@@ -55,7 +62,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
       // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
       policy: applied ?? plan.oldText,
       applied,
-      script: wayBackScript(paths, ownNetwork(), emergencyRules(sshPorts())),
+      script: wayBackScript(paths, pending.change, ownNetwork(), emergencyRules(sshPorts())),
     });
   }
   const failed = await startClock(paths, pending.token, seconds);
@@ -66,6 +73,17 @@ export async function arm(paths: Paths, plan: Plan, seconds: number): Promise<Ar
   // From here on the clock that ran before finds a token that is not its own.
   if (before !== undefined) renewPending(paths, pending);
   return { kind: 'armed', pending };
+}
+
+/** Gives a change that waits so many more seconds; the clock that ran finds another token. Hold the lock. */
+export async function extend(paths: Paths, pending: Pending, seconds: number): Promise<Armed> {
+  const token = newChange();
+  const left = secondsUntil(pending.deadline) + seconds;
+  const failed = await startClock(paths, token, left);
+  if (failed !== undefined) return { kind: 'failed', message: `no new clock could be set: ${failed}` };
+  const extended = { ...pending, token, deadline: secondsSinceBoot() + left };
+  renewPending(paths, extended);
+  return { kind: 'armed', pending: extended };
 }
 
 /** The change does not wait any more: takes its timer back, which otherwise finds nothing to do. */

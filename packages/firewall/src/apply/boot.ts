@@ -2,12 +2,13 @@
 import { renderRemoval } from '@moat/netfilter';
 import { TABLE } from '../compile/table.ts';
 import { isSshServer } from '../kernel/admin-connections.ts';
+import { writeFileAtomic } from '../kernel/atomic-write.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { socketOwners } from '../kernel/processes.ts';
 import { readSockets } from '../kernel/sockets.ts';
-import { bootFile, forgetBootRules, stageBootRules } from '../kernel/state.ts';
+import { bootScriptFile, forgetBootRules, stageBootRules } from '../kernel/state.ts';
 import { installUnit, removeUnit, systemdRefusal, unitExists } from '../kernel/systemd.ts';
-import { BOOT_UNIT, bootUnit } from './boot-unit.ts';
+import { BOOT_UNIT, bootScript, bootUnit } from './boot-unit.ts';
 
 const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
 
@@ -15,7 +16,8 @@ const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
 export async function enableBoot(paths: Paths): Promise<string[]> {
   const refusal = unitRefusal(paths);
   if (refusal !== undefined) {
-    return [`no unit was installed (${refusal}): at boot, run \`nft -f ${bootFile(paths)}\``];
+    writeFileAtomic(bootScriptFile(paths), `#!/bin/sh\n${bootScript(paths, sshPorts())}\n`);
+    return [`no unit was installed (${refusal}): at boot, run \`sh ${bootScriptFile(paths)}\``];
   }
   try {
     const installed = await installUnit(UNIT_FILE, bootUnit(paths, sshPorts()));

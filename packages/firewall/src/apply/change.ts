@@ -5,9 +5,9 @@
 //
 // Whatever step fails or is killed, the rules are the old or the new ones and the file is the old or the new.
 // All that needs room on the disk is written before the rules are touched; what comes after are renames.
-import { renderReplacement } from '@moat/netfilter';
 import { adminConnections, connectionKey } from '../kernel/admin-connections.ts';
 import { type StagedFile, stageFile, writeFileAtomic } from '../kernel/atomic-write.ts';
+import { stageGeneration } from '../kernel/generations.ts';
 import { readLinks } from '../kernel/links.ts';
 import { type HeldLock, withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
@@ -24,11 +24,16 @@ import {
   stageAppliedPolicy,
   stageBootRules,
 } from '../kernel/state.ts';
-import { arm } from './arm.ts';
+import { arm, newChange } from './arm.ts';
+import { basisOf } from './basis.ts';
 import { enableBoot } from './boot.ts';
+import { cutFlows, forgetCut } from './cut.ts';
+import { generationOf } from './generation.ts';
+import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { rememberProved } from './proved.ts';
+import { storedRules } from './run-time.ts';
 import { settlePending } from './settle.ts';
 import { WORKINGS, type Workings } from './workings.ts';
 
@@ -95,6 +100,7 @@ async function carryOut(
   }
   const before = readPending(paths);
   const waits = plan.narrowing.length > 0 && request.confirmSeconds > 0;
+  const change = before?.change ?? (waits ? newChange() : undefined);
   let policy: StagedFile | undefined;
   // What moat itself remembers of the change.
   const records: StagedFile[] = [];
@@ -107,10 +113,12 @@ async function carryOut(
   try {
     if (plan.oldText !== text) policy = stageFile(paths.policy, text);
     // What waits for a confirmation is not for the next boot.
-    if (before === undefined && !waits) records.push(stageBootRules(paths, renderReplacement(table)));
+    if (before === undefined && !waits) records.push(stageBootRules(paths, storedRules(table)));
     records.push(stageAppliedPolicy(paths, text));
+    const generation = generationOf(paths, plan, request, change);
+    if (generation !== undefined) records.push(stageGeneration(paths, generation));
     if (waits) {
-      const armed = await arm(paths, plan, request.confirmSeconds);
+      const armed = await arm(paths, plan, request.confirmSeconds, change!);
       if (armed.kind === 'failed') return abandon(armed.message);
       pending = armed.pending;
     }
@@ -126,6 +134,12 @@ async function carryOut(
     }
     return abandon(failed.message);
   };
+  // Others load rules without asking for our lock.
+  const found = basisOf(readPolicyText(paths), await listTable());
+  if (found !== plan.basis) {
+    undone({ message: '', restored: true });
+    return { kind: 'stale', basis: plan.basis, found };
+  }
   // Killed from here on, nobody knows for certain which sentences the rules come from: better none than wrong ones.
   forgetAppliedPolicy(paths);
   const loaded = await loadRules(paths, plan, lock, list);
@@ -146,6 +160,10 @@ async function carryOut(
     for (const file of records) file.commit();
   } catch (error) {
     notes.push(`${(error as Error).message}: the change is in force, but not all of it for the next boot`);
+  }
+  if (plan.change !== undefined) {
+    if (plan.narrowing.length === 0) await forgetCut(paths, plan.current, lock);
+    else if (!request.keepFlows) notes.push(...(await cutFlows(paths, table, lock)));
   }
   if (pending !== undefined) {
     if (waits) await countConnections(paths, pending);

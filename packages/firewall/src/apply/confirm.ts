@@ -1,5 +1,6 @@
 // Keeping a change that waits: only somebody who came in after it can say that the way in still works.
 import { type AdminConnection, adminConnections, connectionKey } from '../kernel/admin-connections.ts';
+import { keepGenerations } from '../kernel/generations.ts';
 import { readLinks } from '../kernel/links.ts';
 import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
@@ -43,7 +44,8 @@ async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
   if (refused !== undefined) return refused;
   // What is in force, and not a record of it: a command that was killed may not have come to write one.
   const table = await listTable();
-  if (table !== undefined) stageBootRules(paths, await restoration(table)).commit();
+  if (table !== undefined) stageBootRules(paths, await restoration(table, 'later')).commit();
+  keepGenerations(paths, pending.change);
   // First of all the clock: it must not strike while systemd takes its time.
   await disarm(paths);
   return { kind: 'confirmed', notes: await enableBoot(paths) };

@@ -7,6 +7,7 @@ import { readAppliedPolicy } from '../kernel/state.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Services } from '../policy/services.ts';
 import { containerLinks } from './container-links.ts';
+import { compiledInto } from './live.ts';
 
 /**
  * The chains and sets of the loaded table that say something else than the policy in force: somebody changed
@@ -21,6 +22,6 @@ export async function driftedObjects(
   const applied = readAppliedPolicy(paths);
   const parsed = applied === undefined ? undefined : parsePolicyFile(applied, services);
   if (parsed === undefined || !parsed.ok) return [];
-  const wanted = compileTable(parsed.file.policy, await containerLinks(docker));
+  const wanted = compileTable(compiledInto(parsed.file.policy, loaded), await containerLinks(docker));
   return tableDifferences(wanted, loaded).map(({ object }) => object);
 }

@@ -8,6 +8,7 @@ import { listTable } from './listed.ts';
 import type { Plan } from './plan.ts';
 import { proofOf } from './proved.ts';
 import { restoration } from './restoration.ts';
+import { withoutBans } from './run-time.ts';
 import type { Workings } from './workings.ts';
 
 export type Loaded =
@@ -37,7 +38,7 @@ export async function loadRules(
     const sameRates = differences.every(
       ({ wanted, found: other }) => ![...wanted, ...other].some((line) => RATES.test(line)),
     );
-    const proof = found && proofOf(paths, plan.file.policy, plan.links, found);
+    const proof = found && proofOf(paths, plan.policy, plan.links, withoutBans(found));
     if (found !== undefined && proof?.kind === 'proved' && sameRates)
       return { kind: 'ok', notes: [OTHER_WORDS] };
     const message = [
@@ -86,7 +87,7 @@ export async function putBack(
 ): Promise<Extract<Loaded, { kind: 'failed' }>> {
   let why: string | undefined;
   try {
-    const sent = await nftApply(await restoration(plan.current), { paths, lock });
+    const sent = await nftApply(await restoration(plan.current, 'now'), { paths, lock });
     if (sent.kind !== 'ok') why = sent.message;
   } catch (error) {
     why = (error as Error).message;

@@ -1,8 +1,10 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
 import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
+import { gateEnd } from '../compile/gate.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
+import { readBanLines } from '../kernel/ban-file.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
@@ -10,16 +12,21 @@ import type { Paths } from '../kernel/paths.ts';
 import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
+import { liveAt } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { narrows } from '../policy/narrow.ts';
 import { formatSentence } from '../policy/print.ts';
 import type { Problem, Source } from '../policy/problem.ts';
 import type { Services } from '../policy/services.ts';
 import type { Difference } from '../proof/prove-policy.ts';
-import { adviceFor } from './advice.ts';
+import { adviceFor, connectionText } from './advice.ts';
+import { basisOf } from './basis.ts';
 import { containerLinks } from './container-links.ts';
-import { findLockouts } from './lockout.ts';
+import { flowsRefusedBy, flowsText } from './cut.ts';
+import { compiledInto } from './live.ts';
+import { findLockouts, isLetIn } from './lockout.ts';
 import { type ProofState, proofOf } from './proved.ts';
+import { withRunTime } from './run-time.ts';
 import { WORKINGS, type Workings } from './workings.ts';
 
 /** Something to tell although the change is made. */
@@ -45,9 +52,17 @@ export interface ChangeRequest {
   readonly confirmSeconds: number;
   readonly allowLockout: boolean;
   readonly dryRun: boolean;
+  /** Lets flows go on that the new rules would not let begin. */
+  readonly keepFlows: boolean;
+  /** The state (`basisOf`) that the change is meant for; another one is refused. undefined: whatever is there. */
+  readonly basis?: string | undefined;
+  /** The generation that it brings back. */
+  readonly restores?: number;
 }
 
 export interface Plan {
+  /** The state that it was made from (`basisOf`). */
+  readonly basis: string;
   /** The policy file as it was; undefined: there was none. */
   readonly oldText: string | undefined;
   /** The policy as it will be. */
@@ -64,6 +79,8 @@ export interface Plan {
   readonly change: string | undefined;
   /** Whether `table` means what the policy means; undefined: moat is not active. */
   readonly proof: Exclude<ProofState, { kind: 'different' }> | undefined;
+  /** The sentences that are live now: what `table` was made from. */
+  readonly policy: Policy;
   /** What the interfaces are on this machine, as far as rules depend on it. */
   readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
@@ -81,6 +98,8 @@ export type PlanFailure =
   | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
   /** The rules would not mean what the policy means: a mistake in moat. */
   | { readonly kind: 'unproved'; readonly difference: Difference }
+  /** The policy file or the loaded rules are not those that the change was planned on. */
+  | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -112,35 +131,38 @@ export async function planChange(
   if (!after.ok) {
     return { kind: 'policy', problems: after.problems, source: { name: paths.policy, text: edited.text } };
   }
-  const warnings = edited.warnings;
+  const warnings = [...edited.warnings];
   const { file } = after;
 
   const current = await list();
+  const basis = basisOf(oldText, current);
+  if (request.basis !== undefined && request.basis !== basis) {
+    return { kind: 'stale', basis: request.basis, found: basis };
+  }
   const enabled = current !== undefined || readBootRules(paths) !== undefined;
   const needsLinks = enabled || request.activate || file.policy.expectations.length > 0;
   const links = needsLinks ? await containerLinks(await readDocker()) : NO_LINKS;
-  const failing = testExpectations(file.policy, links).filter(
-    ({ counterexamples }) => counterexamples.length > 0,
-  );
+  const now = Math.floor(Date.now() / 1000);
+  const policy = liveAt(file.policy, now);
+  const failing = testExpectations(policy, links).filter(({ counterexamples }) => counterexamples.length > 0);
   if (!enabled && !request.activate) {
     return {
-      ...{ oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, links },
+      ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
+      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
   if (failing.length > 0) return { kind: 'expectation', results: failing };
-  const table = compile(file.policy, links);
-  const proof = proofOf(paths, file.policy, links, table);
+  const compiled = compile(policy, links);
+  const proof = proofOf(paths, policy, links, compiled);
   if (proof.kind === 'different') return { kind: 'unproved', difference: proof.difference };
+  const table = withRunTime(compiled, current, readBanLines(paths), now);
   const change = renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
-    file.policy,
+    policy,
     applied?.ok ? applied.file.policy : undefined,
-    current,
-    change,
-    links,
+    ...([current, change, links, now] as const),
   );
   // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
@@ -151,7 +173,7 @@ export async function planChange(
       const first = parse(text);
       const then = first.ok ? (request.edit?.(first.file) ?? { ok: true as const, text }) : undefined;
       const result = then?.ok ? parse(then.text) : undefined;
-      return result?.ok ? compile(result.file.policy, links) : undefined;
+      return result?.ok ? compile(liveAt(result.file.policy, now), links) : undefined;
     };
     const advised = lockouts.map((connection) => ({
       connection,
@@ -159,13 +181,18 @@ export async function planChange(
     }));
     return { kind: 'lockout', lockouts: advised };
   }
-  const notes = current === undefined ? dockerNotes() : [];
+  if (request.dryRun && narrowing.length > 0 && change !== undefined && !request.keepFlows) {
+    const flows = (await flowsRefusedBy(table)) ?? [];
+    const message = `this would end what runs: ${flowsText(flows)}`;
+    if (flows.length > 0) warnings.push({ message, hint: 'to let it go on: --keep-flows' });
+  }
+  const notes = [...(current === undefined ? dockerNotes() : []), ...endingNotes(table, connections)];
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
   if (proof.kind === 'given up') notes.push(GIVEN_UP);
   return {
-    ...{ oldText, file, warnings, notes, proof, links },
+    ...{ basis, oldText, file, warnings, notes, proof, policy, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
@@ -179,6 +206,16 @@ const GIVEN_UP =
 function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {
   const message = `\`${formatSentence(expectation)}\` does not hold, so this policy could not be enabled`;
   return { message, hint: first && counterexampleText(first) };
+}
+
+/** Who is let in for a time only should know it before the time is over. */
+function endingNotes(table: Table, connections: readonly AdminConnection[]): string[] {
+  if (!table.sets.some(({ name }) => gateEnd(name) !== undefined)) return [];
+  const sets = table.sets.map((set) => (gateEnd(set.name) === undefined ? set : { ...set, elements: [] }));
+  const shut = { ...table, sets };
+  const ending = connections.filter((each) => !each.loopback && isLetIn(table, each) && !isLetIn(shut, each));
+  const texts = new Set(ending.map(connectionText));
+  return [...texts].map((text) => `what lets ${text} in ends by itself: say it without an end to keep it`);
 }
 
 type Parser = (text: string) => PolicyFileResult;
@@ -203,13 +240,17 @@ function narrowed(
   current: Table | undefined,
   change: string | undefined,
   links: ContainerLinks,
+  now: number,
 ): readonly string[] {
   if (current === undefined) return ['moat was not active'];
   if (applied === undefined) return ['it is not known which policy the loaded rules come from'];
-  if (change !== undefined && tableDifferences(compileTable(applied, links), current).length > 0) {
+  if (
+    change !== undefined &&
+    tableDifferences(compileTable(compiledInto(applied, current), links), current).length > 0
+  ) {
     return ['the loaded rules are not those of the policy that was applied last'];
   }
-  return narrows(applied, policy);
+  return narrows(liveAt(applied, now), policy);
 }
 
 /** Nothing of moat depends on it, but whoever set it to close ports should know what it costs. */

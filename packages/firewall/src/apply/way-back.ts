@@ -1,6 +1,8 @@
 // The way back: a shell script that undoes a change unless it is confirmed, without Node and without moat.
+import { keptFile } from '../kernel/generations.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
+import { TIME_LEFT } from './time-left.ts';
 
 /**
  * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh boot` undoes
@@ -8,7 +10,7 @@ import { appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts
  * holds it for too long is ended, since it must neither keep the owner out nor go on afterwards. Rules that do not
  * load give way to the `emergency` ones.
  */
-export function wayBackScript(paths: Paths, network: string, emergency: string): string {
+export function wayBackScript(paths: Paths, change: string, network: string, emergency: string): string {
   return `#!/bin/sh
 # Puts back the firewall rules and the policy that were in force before a change that nobody confirmed.
 # Written by moat; needs sh, nft, flock and coreutils, and nothing of moat.
@@ -36,9 +38,19 @@ end_holders() {
   done
 }
 
+${TIME_LEFT}
+
+# In one transaction, with the bans that are in force by now and what has time left.
+old_rules() {
+  cat "$pending/rules.nft"
+  time_left "$pending/rules.nft"
+  grep -q 'set banned_v4 ' "$pending/rules.nft" || return
+  for set in banned_v4 banned_v6; do nft list set inet moat "$set" 2>/dev/null; done
+}
+
 load_rules() {
   try=1
-  until nft -f "$pending/rules.nft"; do
+  until { [ -s "$pending/rules.nft" ] && old_rules | nft -f -; } || nft -f "$pending/rules.nft"; do
     say "loading $pending/rules.nft failed (try $try)"
     if [ "$try" -ge 5 ] && echo "$emergency" | nft -f -; then
       say 'the emergency rules are in force: ssh from anywhere, all else closed'
@@ -73,7 +85,7 @@ go_back() {
     load_rules
   fi
   # From here on there is nothing to confirm any more, whatever becomes of the files.
-  rm -f "$pending/token" "$applied"
+  rm -f "$pending/token" "$applied" ${quote(keptFile(paths, change))}
   # What the admin wrote is not thrown away with the rules.
   kept=
   if [ -f "$policy" ] && ! cmp -s "$policy" "$pending/policy"; then

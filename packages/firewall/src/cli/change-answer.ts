@@ -35,6 +35,13 @@ export function changeAnswer(
       return expectationAnswer(result.results);
     case 'unproved':
       return unprovedAnswer(result.difference);
+    case 'stale': {
+      const { basis, found } = result;
+      const message =
+        `this was planned on another state than the one that is there (${basis}, now ${found}): the policy file or ` +
+        'the loaded rules have changed meanwhile; nothing was changed. Look, and say it again';
+      return failure(ExitCode.refused, 'stale', message, { basis, found });
+    }
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -100,6 +107,7 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
       ...preview,
       ...rules,
       ...remarks(plan, plan.notes),
+      `To make it only if nothing has changed by then: --if-state ${plan.basis}`,
     ].join('\n'),
     json: { ...planJson(plan), dryRun: true, applied: false, nft: plan.change ?? null, notes: plan.notes },
   };
@@ -137,6 +145,7 @@ function planJson(plan: Plan): object {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
     proof: plan.proof?.kind ?? null,
+    basis: plan.basis,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };

@@ -12,16 +12,18 @@ import { say } from './say.ts';
 /** Runs a change with the options of the command line. */
 export function change(
   context: Context,
-  what: Pick<ChangeRequest, 'edit' | 'activate'>,
+  what: Pick<ChangeRequest, 'edit' | 'activate' | 'restores'> & { readonly allowLockout?: boolean },
 ): Promise<ChangeResult> {
   const { options, paths, command, services } = context;
   return makeChange(paths, {
-    ...what,
     command,
     services,
     confirmSeconds: options.confirm,
     allowLockout: options.allowLockout,
+    ...what,
     dryRun: options.dryRun,
+    keepFlows: options.keepFlows,
+    basis: options.ifState,
   });
 }
 

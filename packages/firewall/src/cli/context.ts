@@ -11,6 +11,11 @@ export interface Options {
   readonly confirm: number;
   readonly root: string;
   readonly allowLockout: boolean;
+  readonly keepFlows: boolean;
+  /** With `confirm`: wait for so much longer instead. */
+  readonly extend: string | undefined;
+  /** The state that a change is meant for (`basis` of a dry run). */
+  readonly ifState: string | undefined;
   /** File of a snapshot to look at instead of this machine. */
   readonly snapshot: string | undefined;
   /** Files of bare dumps to look at instead of this machine. */

@@ -1,11 +1,17 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { abortVerb, extendVerb } from './abort.ts';
+import { auditVerb } from './audit.ts';
+import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
+import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
+import { diffVerb, historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
+import { calmVerb, panicVerb } from './panic.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
@@ -15,6 +21,7 @@ import { snapshotVerb } from './snapshot.ts';
 import { STATUS_FORMS, statusVerb } from './status.ts';
 import { stopVerb } from './stop.ts';
 import { testVerb } from './test.ts';
+import { undoVerb } from './undo.ts';
 import { badChoice, badOption, notThisMachine, tooMuch, unknownVerb } from './usage.ts';
 
 /** Set by the bundler. */
@@ -42,6 +49,9 @@ function program(printed: string[]): Command {
     )
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
+    .option('--keep-flows', 'let flows go on that the new rules would not let begin')
+    .option('--extend <time>', 'with confirm: let the change wait for longer, such as 5m')
+    .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
     .option('--snapshot <file>', 'look at this snapshot instead of the machine; - is stdin')
     .addOption(
       new Option(
@@ -89,7 +99,22 @@ function program(printed: string[]): Command {
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
   bare('test', 'does the policy file keep what its `expect` lines say?', testVerb);
-  bare('confirm', 'keep a change that waits; from a new connection', confirmVerb);
+  bare('confirm', 'keep a change that waits; from a new connection', (context) =>
+    context.options.extend === undefined ? confirmVerb(context) : extendVerb(context, context.options.extend),
+  );
+  bare('abort', 'do not wait: go back to what was before the change that waits', abortVerb);
+  bare('panic', 'let nothing pass but who administers this machine now', panicVerb);
+  bare('calm', 'end the panic: what was before it', calmVerb);
+  verb(
+    'ban',
+    'keep an address or a network out: ban 192.0.2.9 for 1h because guessing; `ban -` reads a list',
+    banVerb,
+  );
+  verb('unban', 'let it in again', unbanVerb);
+  bare('bans', 'who is banned, and for how long', bansVerb);
+  bare('history', 'what was applied, when, by whom and why', historyVerb);
+  verb('undo', 'bring back the state before, or the generation with a number', undoVerb);
+  verb('diff', 'what two generations say differently: diff 3 5', diffVerb);
   verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
     const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
@@ -101,10 +126,26 @@ function program(printed: string[]): Command {
     async (context, words) => {
       const report = REPORTS.find((known) => known === words[1]?.toLowerCase());
       if (report === undefined) return say(context, badChoice(words, REPORTS));
-      if (words.length > 2 && report !== 'rules') return say(context, tooMuch(words, 2));
+      if (words.length > 2 && report !== 'rules' && report !== 'generation')
+        return say(context, tooMuch(words, 2));
       return showVerb(context, report, words);
     },
     ([report]) => report?.toLowerCase() === 'rules',
+  );
+  explainOptions(
+    moat
+      .command('explain')
+      .description('whether a packet gets through, and which rules decide: explain tcp 192.0.2.9 22')
+      .argument('[words...]')
+      .exitOverride(),
+  ).action((words: string[], given: ExplainVerbOptions) =>
+    withContext(moat, ['explain', ...words], (context, typed) => explainVerb(context, typed, given), READS),
+  );
+  verb(
+    'audit',
+    'what strangers can reach on this machine, what answers there and who opened it; needs no moat in use',
+    async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
+    () => true,
   );
   moat
     .command('snapshot')
@@ -149,6 +190,8 @@ Examples:
   moat allow 22                                  the port that a client dials; sshd or container alike
   moat enable                                    closes everything else; goes back unless confirmed
   moat allow from 203.0.113.7 to any port 3306 proto tcp comment 'the blog'
+  moat allow 9090 for 2h                         ends by itself, as does: until 2026-12-31T18:00
+  moat explain tcp 192.0.2.9 3306                 whether that client gets through, and why
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
@@ -178,6 +221,9 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     confirm: given['confirm'],
     root: given['root'],
     allowLockout: has('allowLockout'),
+    keepFlows: has('keepFlows'),
+    extend: given['extend'],
+    ifState: given['ifState'],
     snapshot: given['snapshot'],
     rulesets: given['ruleset'],
     version: has('version'),

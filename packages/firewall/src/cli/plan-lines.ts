@@ -3,6 +3,7 @@ import { readListeners } from '../kernel/listeners.ts';
 import { nftHasTable } from '../kernel/nft.ts';
 import { readAppliedPolicy, readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
+import { liveAt } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { table } from '../report/table.ts';
@@ -11,9 +12,10 @@ import type { Context } from './context.ts';
 /** Empty where nothing listens, nothing changes, or the policy has mistakes (which the change itself tells). */
 export async function planLines(context: Context): Promise<string[]> {
   const { paths, services } = context;
+  const now = Math.floor(Date.now() / 1000);
   const read = (text: string): Policy | undefined => {
     const parsed = parsePolicyFile(text, services);
-    return parsed.ok ? parsed.file.policy : undefined;
+    return parsed.ok ? liveAt(parsed.file.policy, now) : undefined;
   };
   const text = readPolicyText(paths) ?? emptyPolicyText();
   const applied = readAppliedPolicy(paths);

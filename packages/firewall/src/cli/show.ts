@@ -1,10 +1,11 @@
-// moat show builtin|raw|added|listening|rules
+// moat show builtin|raw|added|listening|rules|generation
 import { formatAddress } from '@moat/netfilter';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
 import { nftHasTable, nftListTable, nftListText } from '../kernel/nft.ts';
 import { readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
+import { hasEnded } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
@@ -12,16 +13,19 @@ import { answeringText, reachOf } from '../report/reach.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
+import { showGeneration } from './history.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { type Answer, say } from './say.ts';
 import { showRulesVerb } from './show-rules.ts';
 
-export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules'] as const;
+export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules', 'generation'] as const;
 export type Report = (typeof REPORTS)[number];
 
 /** `words`: what was typed after `moat`. */
 export async function showVerb(context: Context, report: Report, words: readonly string[]): Promise<void> {
   switch (report) {
+    case 'generation':
+      return say(context, showGeneration(context, words));
     case 'builtin':
       return say(context, showBuiltin());
     case 'raw':
@@ -106,7 +110,8 @@ function showAdded(policy: Policy): Answer {
 
 async function showListening(policy: Policy): Promise<Answer> {
   const { listeners, complete } = await readListeners();
-  const reaches = reachOf(policy, listeners);
+  const now = Math.floor(Date.now() / 1000);
+  const reaches = reachOf(policy, listeners, (rule) => !hasEnded(rule, now));
   const rows = reaches.map(({ listener, sources, rules }) => [
     `${listener.port}/${listener.protocol}`,
     formatAddress(listener.address),

@@ -1,9 +1,10 @@
 // moat status [verbose|numbered]
-import { formatAddress } from '@moat/netfilter';
+import { type Exposure, formatAddress } from '@moat/netfilter';
 import { isBootUnitThere } from '../apply/boot.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
-import { type Answering, readListeners } from '../kernel/listeners.ts';
+import { timeLeftIn } from '../apply/time-of-rules.ts';
+import { readListeners } from '../kernel/listeners.ts';
 import {
   readAppliedPolicy,
   readBootRules,
@@ -12,14 +13,19 @@ import {
   secondsUntil,
   wayBackSinceChange,
 } from '../kernel/state.ts';
-import type { Policy } from '../policy/model.ts';
+import type { Policy, RuleSentence } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
+import { formatMoment } from '../policy/time.ts';
+import { type Audit, auditOf } from '../report/audit.ts';
+import { exposureJson } from '../report/audit-json.ts';
+import { answers, openTable as auditTable } from '../report/audit-text.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { answersOf, ruleTable } from '../report/rule-table.ts';
 import { familiesOf } from '../report/sides.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
+import { readInput } from './input.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { colour, say } from './say.ts';
 import { readPolicy } from './show.ts';
@@ -37,6 +43,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   // Numbers are for `insert` and `delete`, which go by the file; else what holds is shown, not what is written.
   const policy = (form === 'numbered' ? undefined : inForce) ?? (written.ok ? written.policy : undefined);
   if (policy === undefined) return written.ok ? undefined : say(context, written.answer);
+  const leftOf = timeLeftIn(loaded, Math.floor(Date.now() / 1000));
+  const says = (rule: RuleSentence): boolean => leftOf(rule) !== 0;
   const atBoot = readBootRules(paths) !== undefined;
   const pending = readPending(paths);
   const { listeners, docker } = await readListeners();
@@ -49,6 +57,13 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   if (edited) {
     const mistakes = written.ok ? '' : ', has mistakes';
     notes.push(`the policy file was edited${mistakes} and is not in force: moat reload`);
+  }
+  const ended = policy.rules.filter((rule) => !says(rule)).length;
+  if (ended > 0) {
+    const [who, takes] = ended === 1 ? ['a rule has', 'it'] : [`${ended} rules have`, 'them'];
+    notes.push(
+      `${who} ended and ${ended === 1 ? 'says' : 'say'} nothing any more; moat reload takes ${takes} out of the rules`,
+    );
   }
   const drifted = loaded === undefined ? [] : await driftedObjects(paths, context.services, loaded, docker);
   if (drifted.length > 0) {
@@ -66,13 +81,15 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     notes.push(`a change waits for \`moat confirm\` from a new connection; ${secondsLeft} s left`);
   }
   const reaches: readonly Reach[] = active
-    ? reachOf(inForce ?? policy, listeners).filter(({ sources }) => sources.length > 0)
+    ? reachOf(inForce ?? policy, listeners, says).filter(({ sources }) => sources.length > 0)
     : reachOf(NO_FIREWALL, listeners);
+  const others = await openedByOthers(context);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
     ...(form === 'verbose' ? settings(policy) : []),
-    ...(active || form === 'numbered' ? ruleTable(policy, listeners, form) : []),
-    ...openTable(reaches, active),
+    ...(active || form === 'numbered' ? ruleTable(policy, listeners, form, leftOf) : []),
+    ...(active ? openTable(reaches) : []),
+    ...othersTable(others, active),
     ...notes.map((note) => `note: ${note}`),
   ].join('\n');
   const json = {
@@ -91,6 +108,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
       direction: rule.direction,
       families: familiesOf(rule, policy),
       comment: rule.comment ?? null,
+      until: rule.until === undefined ? null : formatMoment(rule.until),
+      secondsLeft: leftOf(rule) ?? null,
       answers: [...new Set(answersOf(rule, listeners).map(({ what }) => answeringText(what)))],
     })),
     open: reaches.map(({ listener, sources, rules }) => ({
@@ -102,6 +121,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
       sources,
       rules: rules.filter((rule) => rule > 0),
     })),
+    openedByOthers: others === undefined ? null : others.exposures.map((each) => exposureJson(others, each)),
     notes,
   };
   say(context, { code: ExitCode.done, text, json });
@@ -114,18 +134,35 @@ function settings({ defaults, logging }: Policy): string[] {
   ];
 }
 
-/** Who lets packets through to it where moat does not. */
-const OPENERS: Readonly<Partial<Record<Answering['kind'], string>>> = {
-  container: 'docker',
-  forward: 'a NAT rule',
-};
+/** The rule that lets on what was let in before: it opens nothing by itself. */
+const PASSED_BEFORE = 'moat:dialled-here';
 
-function openTable(reaches: readonly Reach[], active: boolean): string[] {
+/** What answers and is reached past moat, by the rules of others or for want of rules. */
+async function openedByOthers(context: Context): Promise<Audit | undefined> {
+  const read = await readInput(context);
+  if (!read.ok) return undefined;
+  const audit = auditOf(read.input);
+  const isOurs = ({ openedBy }: Exposure): boolean =>
+    openedBy.some(
+      ({ owner, rule }) => owner === 'moat' && rule !== undefined && rule.rule.comment !== PASSED_BEFORE,
+    );
+  return { ...audit, exposures: audit.exposures.filter((each) => answers(each) && !isOurs(each)) };
+}
+
+function othersTable(others: Audit | undefined, active: boolean): string[] {
+  if (others === undefined) return [];
+  const lines = auditTable(others, others.exposures);
+  if (active) return lines.length === 0 ? [] : ['', colour.closed('Open past moat:'), ...lines];
+  if (lines.length === 0) return ['', 'Nothing that listens can be reached from outside.'];
+  const title = 'No firewall of moat: everything that listens can be reached as far as others let it.';
+  return ['', colour.closed(title), ...lines];
+}
+
+function openTable(reaches: readonly Reach[]): string[] {
   if (reaches.length === 0) return ['', 'Nothing that listens can be reached from outside.'];
   const rows = new Map<string, { cells: string[]; families: Set<string> }>();
   for (const { listener, sources, rules } of reaches) {
-    const opener = OPENERS[listener.what.kind] ?? 'no firewall';
-    const by = active ? rules.map((rule) => (rule === 0 ? 'default' : `rule ${rule}`)).join(', ') : opener;
+    const by = rules.map((rule) => (rule === 0 ? 'default' : `rule ${rule}`)).join(', ');
     const cells = [
       sources.join(', '),
       `${listener.port}/${listener.protocol}`,
@@ -141,9 +178,6 @@ function openTable(reaches: readonly Reach[], active: boolean): string[] {
     ...rest,
     [...families].join(' '),
   ]);
-  const head = ['OPEN TO', 'PORT', 'WHAT', active ? 'BY' : 'OPENED BY', ''];
-  const title = active
-    ? []
-    : [colour.closed('No firewall of moat: everything that listens can be reached as far as others let it.')];
-  return ['', ...title, table([head, ...lines])];
+  const head = ['OPEN TO', 'PORT', 'WHAT', 'BY', ''];
+  return ['', table([head, ...lines])];
 }

@@ -6,6 +6,7 @@ import { type ProofState, proofOf, rememberProved } from '../apply/proved.ts';
 import { compileTable } from '../compile/table.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
+import { liveAt } from '../policy/live.ts';
 import { formatSentence } from '../policy/print.ts';
 import { differenceLines } from '../proof/difference-text.ts';
 import type { Context } from './context.ts';
@@ -24,7 +25,7 @@ type InKernel = 'same' | 'others' | 'none';
 export async function testVerb(context: Context): Promise<void> {
   const read = readPolicy(context);
   if (!read.ok) return say(context, read.answer);
-  const { policy } = read;
+  const policy = liveAt(read.policy, Math.floor(Date.now() / 1000));
   const links = await containerLinks(await readDocker());
   const results = testExpectations(policy, links);
   const table = compileTable(policy, links);

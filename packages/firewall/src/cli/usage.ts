@@ -11,10 +11,10 @@ import { type Answer, failure } from './say.ts';
 const LATER_VERBS: readonly string[] = [...LATER, 'rule'];
 
 /** Verbs that take `--snapshot` and `--ruleset`. */
-const READING_VERBS: readonly string[] = ['snapshot', 'show rules'];
+const READING_VERBS: readonly string[] = ['audit', 'snapshot', 'show rules', 'explain'];
 
 /** The answer to a mistake at word `at` of what was typed after `moat`; past the end: something is missing. */
-function usage(
+export function usage(
   args: readonly string[],
   at: number,
   mistake: Pick<Problem, 'message' | 'expected' | 'hint'>,

@@ -31,7 +31,7 @@ export function typedSentence(
 ): { readonly ok: true; readonly typed: Typed } | { readonly ok: false; readonly answer: Answer } {
   const { words, problems, text } = wordsOfArguments(args);
   if (problems.length > 0) return { ok: false, answer: mistake(problems, text) };
-  const parsed = parseSentence(words.slice(skip), 1, services);
+  const parsed = parseSentence(words.slice(skip), 1, services, Math.floor(Date.now() / 1000));
   if (!parsed.ok) return { ok: false, answer: mistake(parsed.problems, text) };
   const warnings = [...parsed.warnings, ...noSuchInterface(parsed.sentence)];
   return { ok: true, typed: { ...parsed, text, warnings } };

@@ -1,6 +1,7 @@
 // A sentence broken into what one nft rule can say: one family, one protocol, one shape.
 import type { Interval, IpFamily, Prefix, Verdict } from '@moat/netfilter';
 import type { EndpointAddress, Policy, RuleSentence } from '../policy/model.ts';
+import { gateName } from './gate.ts';
 
 export type Dimension = 'saddr' | 'daddr' | 'sport' | 'dport';
 
@@ -10,6 +11,8 @@ export interface Shape {
   /** nft's name for the transport protocol; undefined: any. */
   readonly protocol: string | undefined;
   readonly interface: string | undefined;
+  /** The set of the gate that it stands behind. */
+  readonly gate: string | undefined;
   readonly fromGroup: string | undefined;
   readonly toGroup: string | undefined;
   /** The fields that vary from atom to atom, in the order of the key. */
@@ -55,6 +58,7 @@ export function atomsOf(rule: RuleSentence, policy: Policy, ruleId: string, verd
         family,
         protocol,
         interface: rule.interface,
+        gate: rule.until === undefined ? undefined : gateName(rule.until),
         fromGroup: rule.from.address.kind === 'group' ? rule.from.address.name : undefined,
         toGroup: rule.to.address.kind === 'group' ? rule.to.address.name : undefined,
         dimensions,
@@ -109,8 +113,8 @@ function product(ranges: readonly (readonly Coordinate[])[]): Coordinate[][] {
 
 /** A text that is equal for equal shapes. */
 export function shapeText(shape: Shape): string {
-  const { family, protocol, fromGroup, toGroup, dimensions } = shape;
-  return [family, protocol, shape.interface, fromGroup, toGroup, ...dimensions]
+  const { family, protocol, gate, fromGroup, toGroup, dimensions } = shape;
+  return [family, protocol, shape.interface, gate, fromGroup, toGroup, ...dimensions]
     .map((part) => part ?? '')
     .join(' ');
 }

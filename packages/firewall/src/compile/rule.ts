@@ -15,6 +15,7 @@ import {
 } from '@moat/netfilter';
 import type { Atom, Coordinate, Dimension, Shape } from './atom.ts';
 import { type Block, verdictText } from './block.ts';
+import { gateStatement } from './gate.ts';
 import { groupSetName } from './group.ts';
 import { firstWins } from './line.ts';
 
@@ -51,6 +52,7 @@ function constants(shape: Shape, interfaceKey: InterfaceKey): Statement[] {
   const equal = (left: Expression, right: Value | SetSource): void => {
     statements.push({ kind: 'match', operator: '==', left, right });
   };
+  if (shape.gate !== undefined) statements.push(gateStatement(shape.gate));
   if (shape.interface !== undefined) {
     equal(meta(interfaceKey), symbol(shape.interface.replace(/\+$/, '*')));
   }

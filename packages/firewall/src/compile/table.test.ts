@@ -87,6 +87,7 @@ test('a group without IPv4 members in a sentence about an IPv4 protocol matches 
     lines: [{ ...line, from: 'one', to: undefined, fromPorts: undefined, toPorts: undefined }],
   };
   const table = compiled(policy);
-  expect(table.sets).toEqual([expect.objectContaining({ name: 'group_one_v6' })]);
+  const groups = table.sets.filter(({ name }) => name.startsWith('group_'));
+  expect(groups).toEqual([expect.objectContaining({ name: 'group_one_v6' })]);
   expect(renderTable(table)).not.toContain('@group_one');
 });

@@ -1,5 +1,7 @@
 // Policy → the table `inet moat`.
 //
+//   client ─▶ banned ─▶ (conntrack) ─▶ prerouting …
+//
 //   client ─▶ prerouting ──to an address of this host──▶ incoming ─┬─▶ (Docker's DNAT) ─▶ forward ─▶ container
 //                 │                                                └─▶ input ─▶ process
 //                 └──to elsewhere──▶ forward ─┬─ from a container ─▶ outgoing
@@ -23,9 +25,12 @@ import {
 } from '@moat/netfilter';
 import type { Policy, Traffic } from '../policy/model.ts';
 import { type Atom, atomsOf } from './atom.ts';
+import { banChain, banSets } from './ban.ts';
 import { blocksOf } from './block.ts';
 import { builtinChain, builtinJump } from './builtin.ts';
 import { bridgedRules, type ContainerLinks, containerRule, otherBridgeRules } from './container-links.ts';
+import { cutSets } from './cut.ts';
+import { gateSets } from './gate.ts';
 import { groupSets } from './group.ts';
 import { ruleIds } from './identity.ts';
 import { limitChain, limitSets } from './limit.ts';
@@ -83,7 +88,10 @@ const WAS_REDIRECTED: Statement = {
   right: symbol('dnat'),
 };
 
-/** The whole table for a policy on a machine with these container links. Pure: same input, same table. */
+/**
+ * The whole table for a policy on a machine with these container links. Pure: same input, same table. Sentences that have
+ * ended must be left out of the policy (`liveAt`).
+ */
 export function compileTable(policy: Policy, links: ContainerLinks): Table {
   const ids = ruleIds(policy.rules);
   const limited = policy.rules.flatMap((sentence, i) => (sentence.action === 'limit' ? [ids[i]!] : []));
@@ -94,6 +102,7 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
   const filtersOutgoing = defaults.outgoing !== 'allow' || outgoing.length > 0 || logsAllowed(logging);
 
   const chains: Chain[] = [
+    banChain(),
     base('prerouting', 'prerouting', BEFORE_DNAT, 'accept', [
       stateRule(logging),
       rule('loopback', equal(meta('iif'), symbol('lo')), then(ACCEPT)),
@@ -161,7 +170,13 @@ export function compileTable(policy: Policy, links: ContainerLinks): Table {
   ];
   return {
     ...TABLE,
-    sets: [...groupSets(policy), ...limited.flatMap(limitSets)],
+    sets: [
+      ...banSets(),
+      ...cutSets(),
+      ...gateSets(policy),
+      ...groupSets(policy),
+      ...limited.flatMap(limitSets),
+    ],
     chains,
   };
 }

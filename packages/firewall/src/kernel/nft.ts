@@ -69,11 +69,6 @@ export async function nftListTable(): Promise<unknown> {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
-/** `nft -j list ruleset`, parsed: the tables of everybody. Rejects when nft cannot be asked. */
-export async function nftListRuleset(): Promise<unknown> {
-  return JSON.parse((await list(['-j', 'list', 'ruleset'])) ?? '{}');
-}
-
 /** Whether there is a table `inet moat`, whatever is in it. Rejects when nft cannot be asked. */
 export async function nftHasTable(): Promise<boolean> {
   return (await list(['list', 'tables', 'inet']))?.split('\n').includes('table inet moat') ?? false;

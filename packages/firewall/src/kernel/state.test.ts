@@ -20,7 +20,13 @@ beforeEach(() => {
 afterEach(() => rmSync(paths.root, { recursive: true }));
 
 const FILES = { rules: 'rules', policy: 'allow 22\n', applied: undefined, script: 'exit 0\n' };
-const PENDING: Pending = { token: 'a1', boot: bootId(), deadline: 1_800_000_000.5, connections: ['x', 'y'] };
+const PENDING: Pending = {
+  change: 'c',
+  token: 'a1',
+  boot: bootId(),
+  deadline: 1_800_000_000.5,
+  connections: ['x', 'y'],
+};
 
 test('a change that waits is read back, renewed, and forgotten', () => {
   expect(readPending(paths)).toBeUndefined();

@@ -6,6 +6,7 @@
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/proved           names of policies with rules that were proved to mean the same
 //   /var/lib/moat/backups/         policies that `reset` put aside
+//   /var/lib/moat/generations/     every state that was applied (generations.ts)
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,8 @@ import type { Paths } from './paths.ts';
 export interface Pending {
   /** Names the timer that may undo it; an older timer finds another token and does nothing. */
   readonly token: string;
+  /** Names the change: the same for all that join it, whatever timer runs. */
+  readonly change: string;
   /** The boot in which it was made, by `bootId`: its timer and its rules end with that. */
   readonly boot: string;
   /** Seconds since the machine started: no clock that somebody sets. */
@@ -55,6 +58,11 @@ export function pendingFolder(paths: Paths): string {
 
 export function bootFile(paths: Paths): string {
   return at(paths, 'boot.nft');
+}
+
+/** What loads the rules at boot where there is no systemd. */
+export function bootScriptFile(paths: Paths): string {
+  return at(paths, 'boot.sh');
 }
 
 export function appliedPolicyFile(paths: Paths): string {
@@ -195,6 +203,11 @@ export function backUpPolicy(paths: Paths, text: string, now: Date): string {
   for (let again = 2; taken.has(name); again++) name = `policy-${stamp}-${again}`;
   writeFileAtomic(join(folder, name), text);
   return join(folder, name);
+}
+
+/** What `backUpPolicy` kept under this name; undefined: nothing. */
+export function readBackup(paths: Paths, name: string): string | undefined {
+  return name.includes('/') ? undefined : readIfThere(at(paths, 'backups', name));
 }
 
 export function makeFolders(paths: Paths): void {

@@ -26,7 +26,8 @@ export function writePrivateText(path: string, text: string): { readonly why: st
   }
 }
 
-function reason({ code, message }: NodeJS.ErrnoException): string {
+/** Why a file could not be read or written, in words. */
+export function reason({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOENT':
       return 'there is no such file or folder';

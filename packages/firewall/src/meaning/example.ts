@@ -69,8 +69,8 @@ export function exampleOf(set: PacketSet, among: PacketSet): Example | undefined
 export function exampleText({ packet, telling }: Example): string {
   const value = (name: string): FieldValue | undefined => (telling.has(name) ? packet[name] : undefined);
   const proto = value('proto');
-  const protocol = proto === undefined ? 'any protocol' : protocolName(BigInt(proto as number));
-  const isIcmp = protocol === 'icmp' || protocol === 'icmpv6';
+  const protocol = proto === undefined ? 'any protocol' : (protocolName(proto as number) ?? String(proto));
+  const isIcmp = proto === 1 || proto === 58;
   const words = [protocol];
   const dport = value('dport');
   if (isIcmp && dport !== undefined) words.push(`type ${Number(dport) >> 8}`);

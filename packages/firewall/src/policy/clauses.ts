@@ -1,4 +1,5 @@
 // The clauses of a rule's full form: `from A port P to B port P proto P comment TEXT`, in any order.
+import { readEnd } from './end.ts';
 import { readAddress } from './endpoint.ts';
 import { CLAUSES, LATER, PROTOCOLS } from './keywords.ts';
 import type { EndpointAddress } from './model.ts';
@@ -25,13 +26,14 @@ export interface Clauses {
   readonly addressWords: { from?: Word; to?: Word };
   readonly ports: { from?: PortChoice; to?: PortChoice };
   comment: string | undefined;
+  until?: number | undefined;
   /** What `port` belongs to. */
   side: 'from' | 'to' | undefined;
   /** Clauses that have stood already. */
   readonly seen: Set<string>;
 }
 
-export const EXPECTED_CLAUSES = '`from`, `to`, `port`, `proto`, `comment` or the end';
+export const EXPECTED_CLAUSES = '`from`, `to`, `port`, `proto`, `for`, `until`, `comment` or the end';
 
 /** The word after a keyword, or a complaint that it is missing. */
 export function takeValue(reader: Reader, keyword: Word, expected: string): Word | undefined {
@@ -159,6 +161,12 @@ export function readClause(reader: Reader, clauses: Clauses): void {
       if (word !== undefined) clauses.protocol = readProtocol(reader, word, word.text, 0);
       break;
     }
+    case 'for':
+    case 'until':
+      once(reader, clauses, 'until', keyword);
+      reader.at--;
+      clauses.until = readEnd(reader);
+      break;
     case 'comment':
       readComment(reader, clauses, keyword);
       break;

@@ -64,6 +64,8 @@ export function shadowWarnings(policy: Policy, index: number): RuleWarning[] {
   }
   const warnings: RuleWarning[] = [];
   for (const [at, other] of policy.rules.slice(0, index).entries()) {
+    // It stands in the way for a time only.
+    if (other.until !== undefined) continue;
     const earlier = matchOf(other, policy.groups);
     if (matchCovers(earlier, match)) {
       return other.action === rule.action ? warnings : [shadowed(rule, number, other, at + 1)];

@@ -72,5 +72,17 @@ export function readExpectation(reader: Reader): ExpectSentence | undefined {
     };
   }
   const flows = readFlows(reader, clauses);
+  if (clauses.until !== undefined) {
+    return complain(
+      reader,
+      'expect-until',
+      reader.words.find((word) => isKeyword(word, 'for', 'until')),
+      {
+        message: 'an expectation has no end',
+        expected: 'the flows alone',
+        hint: 'what is expected of a policy is asked each time that it is applied, with the rules that hold then',
+      },
+    );
+  }
   return flows === undefined ? undefined : { kind: 'expect', verdict, traffic, ...interfaces, ...flows };
 }

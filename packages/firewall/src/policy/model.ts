@@ -29,6 +29,8 @@ export interface RuleSentence {
   readonly protocol: SentenceProtocol;
   readonly from: Endpoint;
   readonly to: Endpoint;
+  /** The sentence says nothing any more from then on: seconds since 1970. Absent: it does not end. */
+  readonly until?: number;
   readonly comment: string | undefined;
 }
 

@@ -29,18 +29,23 @@ function sideOf(policy: Policy, direction: 'in' | 'out'): Side {
   return { rules, byKey, blockers: rules.filter(({ rule }) => rule.action !== 'allow') };
 }
 
-/** A rule of the side, before `end`, that covers the match. */
+/** A rule of the side, before `end`, that covers the match and does not end by itself. */
 function coveredBefore(side: Side, end: number, { match, key }: Placed): boolean {
   const twin = side.byKey.get(key);
-  if (twin !== undefined && twin.index < end && matchCovers(twin.match, match)) return true;
-  return side.rules.some((rule) => rule.index < end && matchCovers(rule.match, match));
+  const lasts = ({ rule }: Placed): boolean => rule.until === undefined;
+  if (twin !== undefined && lasts(twin) && twin.index < end && matchCovers(twin.match, match)) return true;
+  return side.rules.some((rule) => lasts(rule) && rule.index < end && matchCovers(rule.match, match));
 }
 
 /** Whether `rule` lets everything through that `old` let through. A limit may refuse, unless it is the same one. */
 function standsFor(rule: Placed, old: Placed): boolean {
-  if (!matchCovers(rule.match, old.match)) return false;
+  if (!matchCovers(rule.match, old.match) || endsBefore(rule.rule, old.rule)) return false;
   if (rule.rule.action === 'allow') return true;
   return rule.rule.action === 'limit' && old.rule.action === 'limit' && matchCovers(old.match, rule.match);
+}
+
+function endsBefore({ until }: RuleSentence, other: RuleSentence): boolean {
+  return until !== undefined && (other.until === undefined || until < other.until);
 }
 
 /** Two sides, and how many rules they share at the front and at the end: a change touches what is between. */
@@ -53,6 +58,7 @@ interface Change {
 
 function unchanged(a: Placed | undefined, b: Placed | undefined): boolean {
   if (a === undefined || b === undefined || a.rule.action !== b.rule.action || a.key !== b.key) return false;
+  if (a.rule.until !== b.rule.until) return false;
   if (a.match === b.match) return true;
   return matchCovers(a.match, b.match) && matchCovers(b.match, a.match);
 }
@@ -104,6 +110,8 @@ function reasonFor(change: Change, old: Placed, fallsThrough: boolean): string |
   const twin = after.byKey.get(old.key);
   if (twin === undefined) return `${name} is gone`;
   if (twin.rule.action !== old.rule.action) return `${name} is now \`${twin.rule.action}\``;
+  if (endsBefore(twin.rule, old.rule))
+    return `${name} ends ${old.rule.until === undefined ? 'by itself' : 'earlier'}`;
   return `${name} matches less`;
 }
 

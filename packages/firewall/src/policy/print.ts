@@ -1,6 +1,7 @@
 // A sentence as text, in the shortest form that ufw's grammar has for it.
 import { formatPrefix, type IntervalSet } from '@moat/netfilter';
 import type { Endpoint, ExpectSentence, RuleSentence, Sentence } from './model.ts';
+import { formatMoment } from './time.ts';
 import { quoted } from './words.ts';
 
 /** `80,443,8080:8090` */
@@ -28,7 +29,7 @@ function side(keyword: 'from' | 'to', endpoint: Endpoint): string[] {
   return endpoint.ports === undefined ? words : [...words, 'port', formatPorts(endpoint.ports)];
 }
 
-/** What the rule is about, without action and comment: `80/tcp`, `in on eth0 to any port 53`. */
+/** What the rule is about, without action, end and comment: `80/tcp`, `in on eth0 to any port 53`. */
 export function formatMatch(
   rule: Pick<RuleSentence, 'direction' | 'interface' | 'protocol' | 'from' | 'to'>,
 ): string {
@@ -74,8 +75,10 @@ function withComment(text: string, comment: string | undefined): string {
  */
 export function formatSentence(sentence: Sentence): string {
   switch (sentence.kind) {
-    case 'rule':
-      return withComment(`${sentence.action} ${formatMatch(sentence)}`, sentence.comment);
+    case 'rule': {
+      const until = sentence.until === undefined ? '' : ` until ${formatMoment(sentence.until)}`;
+      return withComment(`${sentence.action} ${formatMatch(sentence)}${until}`, sentence.comment);
+    }
     case 'expect':
       return withComment(`expect ${formatExpected(sentence)}`, sentence.comment);
     case 'default':

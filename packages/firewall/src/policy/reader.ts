@@ -11,6 +11,8 @@ export interface Reader {
   readonly warnings: Warning[];
   /** Words that name a group, to be looked up when all groups are known. */
   readonly groupWords: Word[];
+  /** When the sentence is given as a command, in seconds since 1970; undefined in a file. */
+  readonly now?: number | undefined;
   at: number;
 }
 

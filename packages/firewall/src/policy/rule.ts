@@ -136,6 +136,7 @@ export function readFlows(
     protocol: traffic.protocol,
     from: { address: clauses.addresses.from ?? ANY, ports: traffic.from },
     to: { address: clauses.addresses.to ?? ANY, ports: traffic.to },
+    ...(clauses.until === undefined ? {} : { until: clauses.until }),
     comment: clauses.comment,
   };
 }

@@ -194,7 +194,10 @@ describe('refusals say where and what instead', () => {
     ['22', '1+2 opener: one of allow, deny, reject, limit is missing before it'],
     ['route allow 22', '1+5 not-yet'],
     ['allow log 22', '7+3 not-yet'],
-    ['allow 22 until 2026-12-31', '10+5 not-yet'],
+    ['allow 22 for 2h', '10+3 for: or give the sentence as a command: moat writes the moment into the file'],
+    ['allow 22 until 2026-02-30', '16+10 time'],
+    ['allow 22 until 2026-12-31 until 2026-12-30', '27+5 twice'],
+    ['allow 22 until', '16+1 missing'],
     ['allow to any app Samba', '14+3 not-yet'],
     [
       'expect limit 22',

@@ -115,10 +115,16 @@ function readSentence(reader: Reader): Sentence | undefined {
 
 /**
  * Parses the words of one line. All words must belong to the sentence. Every problem that can be told apart is
- * returned; after a word that makes the rest unclear, none further. Never throws.
+ * returned; after a word that makes the rest unclear, none further. `now` (seconds since 1970): when the words are given
+ * as a command, from which `for 2h` counts; a file has no such moment. Never throws.
  */
-export function parseSentence(words: readonly Word[], line: number, services: Services): SentenceResult {
-  const reader: Reader = { words, line, services, problems: [], warnings: [], groupWords: [], at: 0 };
+export function parseSentence(
+  words: readonly Word[],
+  line: number,
+  services: Services,
+  now?: number,
+): SentenceResult {
+  const reader: Reader = { words, line, services, problems: [], warnings: [], groupWords: [], at: 0, now };
   const sentence = readSentence(reader);
   const rest = peek(reader);
   if (reader.problems.length === 0 && rest !== undefined) {

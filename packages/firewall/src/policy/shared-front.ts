@@ -17,6 +17,7 @@ function sameRule(a: RuleSentence, b: RuleSentence): boolean {
     a.direction === b.direction &&
     a.interface === b.interface &&
     a.protocol === b.protocol &&
+    a.until === b.until &&
     sameEndpoint(a.from, b.from) &&
     sameEndpoint(a.to, b.to)
   );

@@ -13,17 +13,23 @@ export interface Reach {
   readonly rules: readonly number[];
 }
 
-/** Things bound to loopback only are left out: nobody outside can dial them. */
-export function reachOf(policy: Policy, listeners: readonly Listener[]): Reach[] {
-  return listeners.filter(({ address }) => !isLoopback(address)).map((listener) => reach(policy, listener));
+/** Things bound to loopback only are left out: nobody outside can dial them. `says`: whether a rule has not ended. */
+export function reachOf(
+  policy: Policy,
+  listeners: readonly Listener[],
+  says: (rule: RuleSentence) => boolean = () => true,
+): Reach[] {
+  return listeners
+    .filter(({ address }) => !isLoopback(address))
+    .map((listener) => reach(policy, listener, says));
 }
 
-function reach(policy: Policy, listener: Listener): Reach {
+function reach(policy: Policy, listener: Listener, says: (rule: RuleSentence) => boolean): Reach {
   const sources: string[] = [];
   const rules: number[] = [];
   const refused: { readonly rule: RuleSentence; readonly match: Match }[] = [];
   for (const [index, rule] of policy.rules.entries()) {
-    if (!concerns(rule, listener, policy)) continue;
+    if (!says(rule) || !concerns(rule, listener, policy)) continue;
     const match = matchOf(atListener(rule, listener), policy.groups);
     if (rule.action === 'deny' || rule.action === 'reject') refused.push({ rule, match });
     else if (!refused.some((earlier) => matchCovers(earlier.match, match))) {

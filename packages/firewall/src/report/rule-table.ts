@@ -2,6 +2,7 @@
 import { type IpFamily, intervalSetHas } from '@moat/netfilter';
 import type { Listener } from '../kernel/listeners.ts';
 import type { Policy, RuleSentence } from '../policy/model.ts';
+import { formatDuration } from '../policy/time.ts';
 import { answeringText, isLoopback } from './reach.ts';
 import { familiesOf, sideText } from './sides.ts';
 import { table } from './table.ts';
@@ -9,8 +10,16 @@ import { table } from './table.ts';
 /** How much is told: `verbose` names the direction, `numbered` also counts, and keeps all rules together. */
 export type RuleTableForm = 'verbose' | 'numbered' | undefined;
 
-/** Lines with To, Action, From, and what answers there; a row for each family that a sentence speaks of. */
-export function ruleTable(policy: Policy, listeners: readonly Listener[], form: RuleTableForm): string[] {
+/**
+ * Lines with To, Action, From, and what answers there; a row for each family that a sentence speaks of. `leftOf`: the
+ * seconds until a rule ends, 0 where it has ended, undefined where it never does.
+ */
+export function ruleTable(
+  policy: Policy,
+  listeners: readonly Listener[],
+  form: RuleTableForm,
+  leftOf: (rule: RuleSentence) => number | undefined,
+): string[] {
   if (policy.rules.length === 0)
     return ['', 'No rules: nothing may come in'].slice(0, policy.defaults.incoming === 'allow' ? 0 : 2);
   const numbered = form === 'numbered';
@@ -18,7 +27,8 @@ export function ruleTable(policy: Policy, listeners: readonly Listener[], form: 
     (['ipv4', 'ipv6'] as const).flatMap((family) =>
       policy.rules.flatMap((rule, i) => {
         if (!direction.includes(rule.direction) || !familiesOf(rule, policy).includes(family)) return [];
-        return [ruleRow(rule, family, listeners, form, numbered ? [`[${String(i + 1).padStart(2)}]`] : [])];
+        const number = numbered ? [`[${String(i + 1).padStart(2)}]`] : [];
+        return [ruleRow(rule, family, listeners, form, number, leftOf(rule))];
       }),
     );
   // As ufw has it: outgoing rules in a block of their own, but all of them by number.
@@ -42,6 +52,7 @@ function ruleRow(
   listeners: readonly Listener[],
   form: RuleTableForm,
   number: readonly string[],
+  left: number | undefined,
 ): string[] {
   const answers = answersOf(rule, listeners).filter((listener) => listener.family === family);
   const names = [...new Set(answers.map(({ what }) => answeringText(what)))];
@@ -51,8 +62,13 @@ function ruleRow(
     sideText(rule, 'to', family),
     `${rule.action.toUpperCase()} ${direction}`.trimEnd(),
     sideText(rule, 'from', family),
-    answersText(rule, names),
-    rule.comment === undefined ? '' : `# ${rule.comment}`,
+    left === 0 ? '' : answersText(rule, names),
+    [
+      left === undefined ? '' : left === 0 ? '(ended)' : `(${formatDuration(left)} left)`,
+      rule.comment === undefined ? '' : `# ${rule.comment}`,
+    ]
+      .filter((part) => part !== '')
+      .join(' '),
   ];
 }
 

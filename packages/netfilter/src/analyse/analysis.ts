@@ -7,7 +7,7 @@ import type { Value } from '../model/value.ts';
 import type { IpFamily } from '../net/address.ts';
 import { addField, type FieldSpec, hasField, type WordField } from '../space/fields.ts';
 import type { PacketSpace, PacketSpaceOptions } from '../space/packet-space.ts';
-import { comparisonsOf } from './comparisons.ts';
+import { comparisonsOf, expressionsOf } from './comparisons.ts';
 import { PLACES, readingOf } from './reading.ts';
 
 /** Why a bit is free: a condition that nobody can know, or a part that was not understood. */
@@ -52,14 +52,8 @@ export function spaceFor(input: AnalysisInput): PacketSpaceOptions {
 export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysis {
   const { family, rulesets, host, typesAsGiven = false } = input;
   const read = new Set<string>();
-  const seen = new Set<string>();
   for (const ruleset of rulesets)
-    for (const { of } of comparisonsOf(ruleset)) {
-      const key = JSON.stringify(of);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      for (const field of fieldsReadBy(of, family)) read.add(field);
-    }
+    for (const of of expressionsOf(ruleset)) for (const field of fieldsReadBy(of, family)) read.add(field);
   const analysis = { space, family, host, typesAsGiven, free: new Map(), freeNames: new Map(), read };
   // Who is not tracked is read by everybody who asks for the state.
   if (rulesets.some(hasNotrack)) {

@@ -2,7 +2,7 @@
 // and where they get.
 import type { Host } from '../model/host.ts';
 import type { Nat } from '../model/nat.ts';
-import type { Rule, Ruleset } from '../model/ruleset.ts';
+import type { Rule, Ruleset, Table } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import { type IntervalSet, subtractIntervals } from '../net/interval.ts';
 import { always, decide, decisionLeaves, LEAF, packetsDecided } from '../space/decision.ts';
@@ -39,6 +39,8 @@ export interface Arrivals {
   /** First packets of flows that come from outside to this host. */
   readonly asked: PacketSet;
   readonly mappings: readonly Mapping[];
+  /** What comes for addresses behind this host, where `beyond` asked for some; LEAF.accept: it is passed on to them. */
+  readonly direct?: { readonly decision: Decision; readonly asked: PacketSet };
 }
 
 /** The leaf of the first mapping. */
@@ -50,6 +52,8 @@ export interface ArrivalsInput {
   readonly host?: Host | undefined;
   /** Whether what comes in by this interface comes from outside; default: all but loopback and links of containers. */
   readonly isOutside?: (interfaceName: string) => boolean;
+  /** Addresses behind this host, of containers: whether they can be dialled from outside without any translation. */
+  readonly beyond?: IntervalSet<bigint>;
 }
 
 /** How interfaces of container engines and virtual machines are named when nobody says otherwise. */
@@ -80,28 +84,30 @@ function destinationRules(ruleset: Ruleset): Mapping[] {
 
 /** Runs the ruleset for packets that come in by any interface for an address of this host. */
 export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
-  const { family, ruleset, host, isOutside = isOutsideByName } = input;
+  const { family, ruleset, host, isOutside = isOutsideByName, beyond: others = [] } = input;
   const analysis = beginAnalysis(space, { family, rulesets: [ruleset], host });
   const mappings = destinationRules(ruleset);
   const leaves = new Map(mappings.map(({ nat }, n) => [nat, MAPPED + n]));
   const view = viewOf(analysis, ruleset, { mappedLeaf: (_, nat) => leaves.get(nat) });
   const accepted = always(space, LEAF.accept);
   const here = hold(hookDecision(view, 'input', accepted, false));
-  const beyond = hookDecision(view, 'forward', hookDecision(view, 'postrouting', accepted, false), false);
+  const left = sourcesOnly(ruleset, family) ? accepted : hookDecision(view, 'postrouting', accepted, false);
+  const beyond = hookDecision(view, 'forward', left, false);
   const elsewhere = hold(routedForward(analysis, beyond, here));
   const prerouted = hookDecision(view, 'prerouting', { plain: here, mapped: { elsewhere, here } }, false);
   const decision = hold(startDecision(view, prerouted));
+  const passing =
+    others.length === 0
+      ? undefined
+      : hold(startDecision(view, hookDecision(view, 'prerouting', elsewhere, false)));
   const { words } = space.layout.fields.find(({ name }) => name === 'iif') as WordField;
   const outside = words.filter((word) => word !== NO_INTERFACE && isOutside(word));
   // Nobody outside can dial a loopback address: martian (fib_validate_source, ip6_rcv).
   const loopback = family === 'ipv4' ? { first: 0x7f00_0000n, last: 0x7fff_ffffn } : { first: 1n, last: 1n };
   const types = host === undefined ? undefined : addressTypes(host, family);
-  const dst = types === undefined ? undefined : subtractIntervals(types['local'] ?? [], [loopback]);
-  const first = packetsWhere(space, {
-    state: 'new',
-    iif: outside,
-    ...(dst === undefined ? {} : { dst }),
-  });
+  const dst = types === undefined ? unicast(family) : subtractIntervals(types['local'] ?? [], [loopback]);
+  const fromOutside = packetsWhere(space, { state: 'new', iif: outside });
+  const first = intersectPackets(fromOutside, packetsWhere(space, { dst }));
   // A TCP connection begins with SYN alone.
   const begins = unionPackets(space, [
     packetsWhere(space, { proto: 'tcp', tcpflags: 2 }),
@@ -112,9 +118,46 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
       ],
     }),
   ]);
-  const typed = dst === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
+  const typed = types === undefined && analysis.read.has('daddrtype') ? packetsLocal(space) : undefined;
   const asked = intersectPackets(intersectPackets(first, begins), typed ?? first);
-  return { analysis, ruleset, decision, asked: hold(asked), mappings };
+  const these = { analysis, ruleset, decision, asked: hold(asked), mappings };
+  if (passing === undefined) return these;
+  const behind = intersectPackets(
+    intersectPackets(fromOutside, begins),
+    packetsWhere(space, { dst: others }),
+  );
+  return { ...these, direct: { decision: passing, asked: hold(behind) } };
+}
+
+/** Whether all that happens at postrouting is that sources are rewritten: then nothing is decided there. */
+function sourcesOnly({ tables }: Ruleset, family: IpFamily): boolean {
+  const own = tables.filter(
+    (table) => table.family === 'inet' || (table.family === 'ip') === (family === 'ipv4'),
+  );
+  const isNat = ({ chains }: Table): boolean =>
+    chains.every(
+      ({ base }) => base?.hook !== 'postrouting' || (base.type === 'nat' && base.policy === 'accept'),
+    );
+  const denies = ({ statements }: Rule): boolean =>
+    statements.some(
+      (statement) =>
+        (statement.kind === 'verdict' && statement.verdict.kind === 'drop') ||
+        statement.kind === 'reject' ||
+        statement.kind === 'vmap' ||
+        statement.kind === 'unknown',
+    );
+  const leaving = own.filter(({ chains }) => chains.some(({ base }) => base?.hook === 'postrouting'));
+  // A chain that is called from there may stand anywhere in its table.
+  return own.every(isNat) && leaving.every(({ chains }) => !chains.some(({ rules }) => rules.some(denies)));
+}
+
+/** Every address that one machine alone may have and others can dial, for hosts whose addresses are not known. */
+export function unicast(family: IpFamily): IntervalSet<bigint> {
+  if (family === 'ipv6') return [{ first: 2n, last: (0xffn << 120n) - 1n }];
+  return [
+    { first: 0x100_0000n, last: 0x7eff_ffffn },
+    { first: 0x8000_0000n, last: 0xdfff_ffffn },
+  ];
 }
 
 /** Without routes the question itself says that the packet is for this host. */

@@ -1,6 +1,6 @@
 // Numbers whose bits depend on the packet: what rules calculate with marks and masks, and how it compares.
 import type { Interval } from '../net/interval.ts';
-import { fieldOf, hasField } from '../space/fields.ts';
+import { fieldOf } from '../space/fields.ts';
 import {
   allPackets,
   complementPackets,
@@ -23,11 +23,6 @@ export function constantBits(value: bigint, bits: number): BitVector {
 export function fieldBits(space: PacketSpace, name: string): BitVector {
   const { bits } = fieldOf(space.layout, name);
   return Array.from({ length: bits }, (_, i) => packetsWithBit(space, name, bits - 1 - i));
-}
-
-/** The bits of a field, or zeros where no rule reads the field and so none is there. */
-export function fieldBitsOrZero(space: PacketSpace, name: string, bits: number): BitVector {
-  return hasField(space.layout, name) ? fieldBits(space, name) : constantBits(0n, bits);
 }
 
 const isConstant = (bit: Bit): bit is 0 | 1 => bit === 0 || bit === 1;

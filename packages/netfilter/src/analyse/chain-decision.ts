@@ -14,7 +14,8 @@ import { effectOf, writtenField } from './effect.ts';
 import type { Ends, Mapped } from './ends.ts';
 import { mappedDecision } from './mapping.ts';
 import { keysCondition } from './match-condition.ts';
-import type { Place } from './reading.ts';
+import { needed } from './need.ts';
+import { type Place, rejectNeeds } from './reading.ts';
 import { freeSet, type RulesetView, type Scope } from './scope.ts';
 import { statementCondition } from './statement-condition.ts';
 import { verdictEntries } from './verdict-map.ts';
@@ -193,8 +194,15 @@ function actionDecision(
   switch (statement.kind) {
     case 'verdict':
       return verdictDecision(run, statement.verdict, then, next, ends);
-    case 'reject':
-      return always(space, LEAF.reject);
+    case 'reject': {
+      const needs = rejectNeeds(statement, scope.place);
+      if (needs === 'nothing') return next;
+      return decide(
+        conditionSet(space, needed(scope, needs, ALWAYS, part)),
+        always(space, LEAF.reject),
+        next,
+      );
+    }
     case 'vmap':
       return vmapDecision(run, scope, statement, part, then, next, ends);
     case 'nat':

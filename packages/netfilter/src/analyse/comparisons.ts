@@ -13,7 +13,9 @@ export interface Comparison {
 }
 
 /** All comparisons of a ruleset, and reads without a comparison (a mark that is copied) with no values. */
-export function comparisonsOf(ruleset: Ruleset): Comparison[] {
+export function comparisonsOf(ruleset: Ruleset): readonly Comparison[] {
+  const known = compared.get(ruleset);
+  if (known !== undefined) return known;
   const found: Comparison[] = [];
   for (const table of ruleset.tables) {
     const sets = new Map(table.sets.map((set) => [set.name, set.elements]));
@@ -28,7 +30,25 @@ export function comparisonsOf(ruleset: Ruleset): Comparison[] {
       for (const rule of chain.rules)
         for (const statement of rule.statements) ofStatement(statement, { table, sets, ruleset }, found);
   }
+  compared.set(ruleset, found);
   return found;
+}
+
+/** A ruleset never changes, and is asked several times: for each family, for its interfaces and its fields. */
+const compared = new WeakMap<Ruleset, readonly Comparison[]>();
+
+const expressions = new WeakMap<Ruleset, readonly Expression[]>();
+
+/** What the comparisons of a ruleset are about, each once: most rules ask for the same few things. */
+export function expressionsOf(ruleset: Ruleset): readonly Expression[] {
+  const known = expressions.get(ruleset);
+  if (known !== undefined) return known;
+  const found = new Map<string, Expression>();
+  const text = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value);
+  for (const { of } of comparisonsOf(ruleset)) found.set(JSON.stringify(of, text), of);
+  const list = [...found.values()];
+  expressions.set(ruleset, list);
+  return list;
 }
 
 interface Names {

@@ -8,9 +8,10 @@ import { fieldFrom, fixFields } from '../space/packet-fields.ts';
 import { packetsWhere } from '../space/packet-set.ts';
 import type { Decision, PacketSet } from '../space/packet-space.ts';
 import { asSet, type BitVector, bitOr, fieldBits, resized } from './bit-vector.ts';
-import { conditionSet } from './condition.ts';
+import { ALWAYS, both, type Condition, conditionSet, NEVER } from './condition.ts';
 import { operandVector } from './expression-vector.ts';
 import { keysCondition } from './match-condition.ts';
+import { needCondition } from './need.ts';
 import { PLACES, readingOf } from './reading.ts';
 import type { Scope } from './scope.ts';
 
@@ -71,9 +72,11 @@ function written(
   const { space } = scope.view.analysis;
   const field = fieldWritten(key);
   const isRead = field !== undefined && hasField(space.layout, field);
-  const isMap = value.kind === 'expression' && value.expression.kind === 'map';
-  // What no rule further on looks at may be what it wants; only a map without the key ends the rule.
-  if (!isRead && !isMap) return then;
+  // A header that the packet does not have ends the rule, and so does a value that it has not or a map without the key.
+  const there = headerCondition(scope, key);
+  // What no rule further on looks at may be what it wants.
+  if (!isRead && value.kind !== 'expression')
+    return there === ALWAYS ? then : decide(conditionSet(space, there), then, next);
   const bits = isRead ? fieldOf(space.layout, field).bits : 32;
   const seen = operandVector(scope, value, key, bits, part, keysCondition);
   if (seen === 'nothing') return next;
@@ -84,7 +87,16 @@ function written(
     // A packet without an entry has nothing to write to, and goes on.
     if (key.kind === 'ct') after = decide(packetsWhere(space, { state: TRACKED }), after, then);
   }
-  return decide(conditionSet(space, seen.readable), after, next);
+  return decide(conditionSet(space, both(there, seen.readable)), after, next);
+}
+
+/** The packets that have the header which is written. The listing of a rule does not show that it asks for them. */
+export function headerCondition(scope: Scope, key: Expression): Condition {
+  if (key.kind !== 'payload' && key.kind !== 'raw payload') return ALWAYS;
+  const reading = readingOf(key, scope.place);
+  if (reading.kind === 'nothing') return NEVER;
+  if (reading.kind !== 'number') return ALWAYS;
+  return reading.needs.reduce((all: Condition, need) => both(all, needCondition(scope, need)), ALWAYS);
 }
 
 const TRACKED = ['new', 'established', 'related'];
@@ -98,7 +110,7 @@ function withBit(scope: Scope, value: Operand, bits: number): BitVector {
 }
 
 /** The decision for packets whose field is this number. */
-export function withBits(decision: Decision, field: string, vector: BitVector): Decision {
+function withBits(decision: Decision, field: string, vector: BitVector): Decision {
   const { space } = decision;
   const sets: PacketSet[] = vector.map((bit) => asSet(space, bit));
   return fieldFrom(decision, { [field]: sets });

@@ -174,7 +174,7 @@ function pairNumber(data: Value): bigint | undefined {
 }
 
 /** undefined: there is no such map, or not one to data. */
-export function dataEntries({ table }: Scope, name: string): readonly DataEntry[] | undefined {
+function dataEntries({ table }: Scope, name: string): readonly DataEntry[] | undefined {
   const map = table.maps?.find((each) => each.name === name);
   return map?.kind === 'data' ? map.entries : undefined;
 }

@@ -10,9 +10,11 @@ import { forEvery, forSome } from '../space/packet-fields.ts';
 import { intersectPackets, isEmpty, noPackets, subtractPackets, unionPackets } from '../space/packet-set.ts';
 import { hold, type PacketSet, release } from '../space/packet-space.ts';
 import type { ChainRun } from './chain-decision.ts';
-import { conditionSet } from './condition.ts';
-import { writtenField } from './effect.ts';
+import { ALWAYS, conditionSet } from './condition.ts';
+import { headerCondition, writtenField } from './effect.ts';
 import { keysCondition } from './match-condition.ts';
+import { needed } from './need.ts';
+import { rejectNeeds } from './reading.ts';
 import type { Scope } from './scope.ts';
 import { statementCondition } from './statement-condition.ts';
 import { verdictEntries } from './verdict-map.ts';
@@ -161,7 +163,20 @@ function acted(
   switch (statement.kind) {
     case 'verdict':
       return follow(statement.verdict, packets);
-    case 'reject':
+    case 'reject': {
+      const needs = rejectNeeds(statement, scope.place);
+      const told =
+        needs === 'nothing' ? noPackets(space) : conditionSet(space, needed(scope, needs, ALWAYS, 'reject'));
+      goOn(subtractPackets(packets, told));
+      return noPackets(space);
+    }
+    case 'mangle': {
+      // A map may have nothing for a packet, which then goes on.
+      if (statement.value.kind === 'expression') goOn(packets);
+      const set = conditionSet(space, headerCondition(scope, statement.key));
+      goOn(subtractPackets(packets, set));
+      return written(scope, statement, intersectPackets(packets, set));
+    }
     case 'fwd':
       return noPackets(space);
     case 'queue':
@@ -174,9 +189,13 @@ function acted(
     case 'synproxy':
       goOn(packets);
       return packets;
-    default: {
-      const field = writtenField(statement);
-      return field !== undefined && hasField(space.layout, field) ? forSome(packets, [field]) : packets;
-    }
+    default:
+      return written(scope, statement, packets);
   }
+}
+
+function written({ view }: Scope, statement: Statement, packets: PacketSet): PacketSet {
+  const field = writtenField(statement);
+  const isThere = field !== undefined && hasField(view.analysis.space.layout, field);
+  return isThere ? forSome(packets, [field]) : packets;
 }

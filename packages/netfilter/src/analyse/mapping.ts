@@ -5,11 +5,19 @@ import { bitsOf } from '../net/address.ts';
 import { always, decide, LEAF, renameLeaves } from '../space/decision.ts';
 import { fieldOf, hasField, type WordField } from '../space/fields.ts';
 import { fieldFrom, fixFields } from '../space/packet-fields.ts';
-import { allPackets, fieldsOf, intersectPackets, noPackets, packetsWhere } from '../space/packet-set.ts';
+import {
+  allPackets,
+  fieldsOf,
+  intersectPackets,
+  isEmpty,
+  noPackets,
+  packetsWhere,
+} from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { freeField } from './analysis.ts';
 import {
   asSet,
+  type Bit,
   type BitVector,
   bitsChosen,
   constantBits,
@@ -22,7 +30,7 @@ import { ALWAYS, both, conditionSet } from './condition.ts';
 import type { Mapped } from './ends.ts';
 import { mapped, operandVector, type Seen } from './expression-vector.ts';
 import { keysCondition } from './match-condition.ts';
-import { freeNumber, type Scope } from './scope.ts';
+import { freeNumber, freeSet, type Scope } from './scope.ts';
 
 /** A packet with this bit of `ct status` has had that side of it rewritten: nf_conntrack_common.h IPS_SRC_NAT, IPS_DST_NAT. */
 const STATUS_BIT = { source: 4, destination: 5 } as const;
@@ -48,12 +56,13 @@ export function mappedDecision(
   if (to === 'nothing') decision = next;
   else {
     const typed = side === 'destination' ? withTypeOf(scope, then, nat) : then;
-    const unchanged = sameTuple(space, address, port, to);
-    const noted = decide(unchanged, typed, withStatus(typed, side));
-    let rewritten = fieldFrom(noted, {
+    const unchanged = sameTuple(scope, part, address, port, to);
+    const target = {
       ...(to.address === undefined ? {} : { [address]: sets(space, to.address.bits) }),
       ...(to.port === undefined ? {} : { [port]: sets(space, to.port.bits) }),
-    });
+    };
+    const changed = fieldFrom(withStatus(typed, side), target);
+    let rewritten = isEmpty(unchanged) ? changed : decide(unchanged, fieldFrom(typed, target), changed);
     const leaf = side === 'destination' ? scope.view.mappedLeaf?.(scope.rule, nat) : undefined;
     if (leaf !== undefined) rewritten = renameLeaves(rewritten, { [LEAF.accept]: leaf });
     const readable = both(to.address?.readable ?? ALWAYS, to.port?.readable ?? ALWAYS);
@@ -72,7 +81,7 @@ function sets(space: PacketSpace, bits: BitVector): PacketSet[] {
 }
 
 /** Which side of the packet it rewrites. */
-export function sideOf({ place }: Scope, { type }: Nat): 'source' | 'destination' {
+function sideOf({ place }: Scope, { type }: Nat): 'source' | 'destination' {
   if (type === 'dnat' || type === 'redirect') return 'destination';
   if (type === 'snat' || type === 'masquerade') return 'source';
   return place.hook === 'prerouting' || place.hook === 'output' ? 'destination' : 'source';
@@ -199,11 +208,20 @@ function redirected(scope: Scope): { readonly address: Seen; readonly possible?:
   return { address: { bits: vector, readable: ALWAYS }, possible: packetsWhere(space, { iif: known }) };
 }
 
-/** The packets whose address and port become what they are: the flow does not count as translated (nf_nat_core.c). */
-function sameTuple(space: PacketSpace, address: string, port: string, to: Target): PacketSet {
+/**
+ * The packets whose address and port become what they are: the flow does not count as translated (nf_nat_core.c). Whether
+ * a number that nobody knows is the old one is not known either; a diagram that compares the two has no bounds.
+ */
+function sameTuple(scope: Scope, part: string, address: string, port: string, to: Target): PacketSet {
+  const { space, free: unknown } = scope.view.analysis;
   if (!hasField(space.layout, 'status')) return noPackets(space);
-  const same = (field: string, seen: Seen | undefined): PacketSet =>
-    seen === undefined ? allPackets(space) : vectorsEqual(space, seen.bits, fieldBits(space, field));
+  const isFree = (bit: Bit): boolean =>
+    typeof bit !== 'number' && fieldsOf(bit).some((field) => unknown.has(field));
+  const same = (field: string, seen: Seen | undefined): PacketSet => {
+    if (seen === undefined) return allPackets(space);
+    if (seen.bits.some(isFree)) return freeSet(scope, `${part} ${field} stays`, 'chance');
+    return vectorsEqual(space, seen.bits, fieldBits(space, field));
+  };
   return intersectPackets(same(address, to.address), same(port, to.port));
 }
 

@@ -22,6 +22,7 @@ import { ALWAYS, both, type Condition, conditionSet, inSet, NEVER, numbersIn, wo
 import { vectorOf } from './expression-vector.ts';
 import { needed } from './need.ts';
 import { readingOf } from './reading.ts';
+import { routePackets } from './route-packets.ts';
 import { freeSet, type Scope } from './scope.ts';
 import { valueInterval, valueNumber } from './value-numbers.ts';
 
@@ -120,7 +121,7 @@ function leafCondition(
       return holds(operator, reading.value, known) ? ALWAYS : NEVER;
     }
     case 'name':
-      return nameCondition(scope, reading.field, operator, values, part);
+      return nameCondition(scope, left, reading.field, operator, values, part);
     case 'words': {
       const { known: numbers, complete } = numbersOf(values, left, 32);
       if (!complete) return unknownCondition(scope, part, 'not understood');
@@ -173,6 +174,7 @@ function wordsOf(scope: Scope, field: string): readonly string[] {
 
 function nameCondition(
   scope: Scope,
+  left: Expression,
   field: string,
   operator: MatchOperator,
   values: readonly Value[],
@@ -184,7 +186,7 @@ function nameCondition(
     // Whether there is an interface or route at all.
     if (value.kind === 'boolean') {
       const there = value.value === (operator === '==');
-      return namesWhere(scope, field, (word) => (word !== '-') === there);
+      return namesWhere(scope, left, field, (word) => (word !== '-') === there);
     }
     const pattern = value.kind === 'any' ? '*' : interfaceName(value, analysis.host);
     if (pattern === undefined) return unknownCondition(scope, part, 'not understood');
@@ -194,18 +196,30 @@ function nameCondition(
   const wanted = operator === '==';
   return namesWhere(
     scope,
+    left,
     field,
     (word) => patterns.some((pattern) => wordMatches(word, pattern)) === wanted,
   );
 }
 
-function namesWhere(scope: Scope, field: string, isRight: (word: string) => boolean): Condition {
+function namesWhere(
+  scope: Scope,
+  left: Expression,
+  field: string,
+  isRight: (word: string) => boolean,
+): Condition {
   if (field === 'no interface') return isRight('-') ? ALWAYS : NEVER;
   const { analysis } = scope.view;
-  const { words } = fieldOf(analysis.space.layout, 'iif') as WordField;
+  const { space } = analysis;
+  const { words } = fieldOf(space.layout, 'iif') as WordField;
   ensureField(analysis, { kind: 'words', name: field, words });
   const right = words.filter(isRight);
-  return right.length === words.length ? ALWAYS : wordsIn(field, right);
+  if (right.length === words.length) return ALWAYS;
+  const given = wordsIn(field, right);
+  const routed = left.kind === 'fib' ? routePackets(analysis, left, scope.place, isRight) : undefined;
+  if (routed === undefined) return given;
+  const rest = subtractPackets(conditionSet(space, given), routed.sure);
+  return inSet(unionPackets(space, [routed.asked, rest]));
 }
 
 function numberCondition(
@@ -279,7 +293,7 @@ function holds(operator: MatchOperator, value: bigint, known: IntervalSet<bigint
 }
 
 /** The values as intervals of numbers of so many bits; not complete: some could not be read. */
-export function numbersOf(
+function numbersOf(
   values: readonly Value[],
   of: Expression,
   bits: number,

@@ -2,6 +2,7 @@
 import type { Expression } from '../model/expression.ts';
 import type { FreeReason } from '../model/extension.ts';
 import type { Hook } from '../model/ruleset.ts';
+import type { Statement } from '../model/statement.ts';
 import type { IpFamily } from '../net/address.ts';
 import { HEADER_FIELDS } from './header-fields.ts';
 
@@ -55,6 +56,18 @@ export type Reading =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'free'; readonly reason: FreeReason }
   | { readonly kind: 'unknown'; readonly raw: unknown };
+
+/**
+ * What a rejection asks for that its listing leaves out: nft puts the conditions before it and hides them again. `nothing`:
+ * there is none for packets of this family.
+ */
+export function rejectNeeds(
+  { type }: Statement & { readonly kind: 'reject' },
+  { family }: Place,
+): readonly Need[] | 'nothing' {
+  if (type === 'tcp reset') return [protocolIs(6)];
+  return type === 'icmpx' || (type === 'icmp') === (family === 'ipv4') ? [] : 'nothing';
+}
 
 /** Protocols whose header begins with a source and a destination port. */
 export const PORT_PROTOCOLS: readonly number[] = [6, 17, 33, 132, 136];
@@ -110,6 +123,9 @@ export function readingOf(expression: Expression, place: Place): Reading {
     case 'meta':
       return readMeta(expression.key, place);
     case 'ct':
+      // nft_ct.c: an entry of the other family has no such addresses.
+      if (expression.family !== undefined && (expression.family === 'ip') !== (place.family === 'ipv4'))
+        return NOTHING;
       return readCt(expression.key, expression.direction, place);
     case 'fib':
       return readFib(expression.result, expression.flags, place);
@@ -297,7 +313,7 @@ function readCt(key: string, direction: string | undefined, place: Place): Readi
       daddr: [`${of}odst`, address],
       'proto-src': [`${of}osport`, 16],
       'proto-dst': [`${of}odport`, 16],
-      protocol: ['proto', 8],
+      protocol: ['oproto', 8],
     };
     const found = names[key];
     if (key === 'l3proto') return { kind: 'constant', value: place.family === 'ipv4' ? 2n : 10n, bits: 8 };
@@ -316,7 +332,7 @@ function readCt(key: string, direction: string | undefined, place: Place): Readi
     case 'zone':
       return number('zone', 16, [TRACKED]);
     case 'protocol':
-      return number('proto', 8, [TRACKED]);
+      return number('oproto', 8, [TRACKED]);
     case 'l3proto':
       return { kind: 'constant', value: place.family === 'ipv4' ? 2n : 10n, bits: 8 };
     case 'helper':

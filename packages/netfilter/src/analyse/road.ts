@@ -11,7 +11,7 @@ import { hasField } from '../space/fields.ts';
 import { fieldFrom, fixFields } from '../space/packet-fields.ts';
 import { intersectPackets, packetsWhere, subtractPackets } from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
-import { asSet, fieldBits } from './bit-vector.ts';
+import { asSet, bitNot, bitOr, bitXor, fieldBits } from './bit-vector.ts';
 import { type ChainRun, chainDecision, chainRun } from './chain-decision.ts';
 import type { Mapped } from './ends.ts';
 import type { Place } from './reading.ts';
@@ -173,7 +173,20 @@ export function hookDecision(
   }
   if (shared === undefined)
     for (const run of runs.values()) for (const alone of run.alone.values()) release(alone);
-  return decision;
+  return hook === 'forward' ? oneHopOn(decision) : decision;
+}
+
+/**
+ * ip_forward.c, ip6_output.c: a packet has one hop less when the rules for forwarding see it. Those that have none left
+ * never come here.
+ */
+function oneHopOn(decision: Decision): Decision {
+  const { space } = decision;
+  if (!hasField(space.layout, 'ttl')) return decision;
+  const old = fieldBits(space, 'ttl');
+  const bits = old.map((bit, i) => asSet(space, bitXor(bit, bitNot(old.slice(i + 1).reduce(bitOr, 0)))));
+  const some = packetsWhere(space, { ttl: [{ first: 1, last: 255 }] });
+  return decide(some, fieldFrom(decision, { ttl: bits }), decision);
 }
 
 /** A base chain: accepting in it ends it alone, dropping ends everything. */
@@ -209,10 +222,15 @@ function natDecision(
 
 /** nf_nat_core.c nf_nat_inet_fn: new flows, and flows that another one announced; errors are translated with their flow. */
 function natPackets(space: PacketSpace): PacketSet {
-  const icmp = space.layout.family === 'ipv4' ? 1 : 58;
-  const errors = packetsWhere(space, { state: 'related', proto: icmp });
-  return subtractPackets(packetsWhere(space, { state: ['new', 'related'] }), errors);
+  return subtractPackets(packetsWhere(space, { state: ['new', 'related'] }), errorPackets(space));
 }
+
+/** ICMP messages about a flow, which may be one of another protocol. */
+function errorPackets(space: PacketSpace): PacketSet {
+  return packetsWhere(space, { state: 'related', proto: space.layout.family === 'ipv4' ? 1 : 58 });
+}
+
+const TRACKED = ['new', 'established', 'related'];
 
 /** What is known of a flow when its entry has been looked up. */
 function conntrackDecision(view: RulesetView, decision: Decision): Decision {
@@ -234,6 +252,11 @@ function conntrackDecision(view: RulesetView, decision: Decision): Decision {
   }
   if (Object.keys(blank).length > 0) tracked = decide(isNew, fixFields(tracked, blank), tracked);
   if (Object.keys(tuple).length > 0) tracked = decide(isNew, fieldFrom(tracked, tuple), tracked);
+  if (hasField(layout, 'oproto')) {
+    const bits = fieldBits(space, 'proto').map((bit) => asSet(space, bit));
+    const own = subtractPackets(packetsWhere(space, { state: TRACKED }), errorPackets(space));
+    tracked = decide(own, fieldFrom(tracked, { oproto: bits }), tracked);
+  }
   if (hasField(layout, 'early state')) {
     const given = packetsWhere(space, { 'early state': 'untracked' });
     tracked = decide(given, fixFields(tracked, { state: 'untracked' }), tracked);

@@ -3,7 +3,7 @@ import { CT_STATUS } from '../model/names.ts';
 import type { Nat } from '../model/nat.ts';
 import { bitsOf, type IpFamily } from '../net/address.ts';
 import { PORT_PROTOCOLS } from './reading.ts';
-import { type Cell, isWide, type Scalar, type Slots } from './walk-cell.ts';
+import { type Cell, cellOf, isWide, numbers, type Scalar, type Slots } from './walk-cell.ts';
 import { ownAddress } from './walk-own-address.ts';
 import {
   ACCEPT,
@@ -86,7 +86,7 @@ function translator(side: Side, nat: Nat, { slots, place: { family } }: Context)
   const drawn = nat.flags.some((flag) => flag === 'random' || flag === 'fully-random');
   return (walker, aims, own) => {
     const { cells } = walker;
-    const before = [cells[address], cells[port]];
+    const [from, fromPort] = [cells[address], cells[port]];
     const hasPorts = PORT_PROTOCOLS.includes(cells[protocol] as number);
     if (ofOwn) cells[address] = own;
     else if (byPrefix) cells[address] = mapped(cells[address], aims, bits);
@@ -96,12 +96,13 @@ function translator(side: Side, nat: Nat, { slots, place: { family } }: Context)
       cells[port] = undefined;
     else if (hasPorts) cells[port] = aimedCell(aims, 'port', cells[port], 16);
     else if (cells[protocol] === undefined) cells[port] = undefined;
-    const same = isScalar(cells[address]) && cells[address] === before[0] && cells[port] === before[1];
-    if (!same) {
-      // nf_nat_core.c nf_nat_setup_info: the bit says that the tuple is another.
-      if (typeof cells[status] === 'number') cells[status] |= bit;
-      cells[type] = nat.type === 'redirect' ? LOCAL : undefined;
+    const stays = [isSame(from, cells[address]), !hasPorts || isSame(fromPort, cells[port])];
+    // nf_nat_core.c nf_nat_setup_info: the bit says that the tuple is another.
+    const old = cells[status];
+    if (typeof old === 'number' && !stays.every((each) => each === true)) {
+      cells[status] = stays.includes(false) ? old | bit : eitherOf(old, old | bit);
     }
+    if (stays[0] !== true) cells[type] = nat.type === 'redirect' ? LOCAL : undefined;
     finish(cells);
     walker.mapped = true;
     walker.did?.push({ kind: 'nat', type: nat.type });
@@ -109,6 +110,20 @@ function translator(side: Side, nat: Nat, { slots, place: { family } }: Context)
 }
 
 const LOCAL = 2;
+
+/** undefined: nobody knows. */
+function isSame(before: Cell, after: Cell): boolean | undefined {
+  return isScalar(before) && isScalar(after) ? before === after : undefined;
+}
+
+function eitherOf(one: number, other: number): Cell {
+  return cellOf(
+    numbers(
+      [one, other].map((value) => ({ first: BigInt(value), last: BigInt(value) })),
+      16,
+    ),
+  );
+}
 
 function isScalar(cell: Cell): cell is Scalar {
   return typeof cell === 'number' || typeof cell === 'bigint';

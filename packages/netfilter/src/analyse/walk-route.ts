@@ -16,10 +16,8 @@ const PLAIN_TABLES: readonly number[] = [253, 254, 255];
  * known, or rules choose between tables.
  */
 export function routeTo(family: IpFamily, host: Host | undefined): RouteTo | undefined {
-  if (host === undefined || host.missing.includes('routes') || !isPlain(host, family)) return undefined;
-  const routes = longestFirst(
-    host.routes.filter((route) => route.family === family && PLAIN_TABLES.includes(route.table)),
-  ).map((route) => ({ ...prefixInterval(route.prefix), route }));
+  const routes = lookedUp(family, host)?.map((route) => ({ ...prefixInterval(route.prefix), route }));
+  if (routes === undefined) return undefined;
   return (address, device) => {
     const strict = device !== undefined && family === 'ipv6';
     const found = routes.find(
@@ -32,7 +30,15 @@ export function routeTo(family: IpFamily, host: Host | undefined): RouteTo | und
   };
 }
 
-function leadsBy({ nextHops }: HostRoute, device: string): boolean {
+/** The routes that all packets are looked up in, the one that counts first; undefined: not known, or it depends. */
+export function lookedUp(family: IpFamily, host: Host | undefined): readonly HostRoute[] | undefined {
+  if (host === undefined || host.missing.includes('routes') || !isPlain(host, family)) return undefined;
+  return longestFirst(
+    host.routes.filter((route) => route.family === family && PLAIN_TABLES.includes(route.table)),
+  );
+}
+
+export function leadsBy({ nextHops }: HostRoute, device: string): boolean {
   return nextHops.some((hop) => hop.device === device);
 }
 

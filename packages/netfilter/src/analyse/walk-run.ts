@@ -223,7 +223,7 @@ export function runStages(stages: readonly Stage[], cells: Cell[], withPath: boo
     if (chosen === undefined) position.stage++;
     const stage = stages[position.stage];
     if (stage === undefined) return 'accept';
-    if (stage.kind === 'track') {
+    if (stage.kind === 'kernel') {
       stage.run(walker.cells);
       return undefined;
     }

@@ -1,6 +1,6 @@
 // The way of a packet through the hooks: which base chains it meets, in which order.
 
-import { CT_STATES } from '../model/names.ts';
+import { ADDRESS_TYPES, CT_STATES } from '../model/names.ts';
 import type { BaseChain, Hook, Ruleset } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import type { Place } from './reading.ts';
@@ -22,8 +22,8 @@ export type Stage =
       /** Called for flows without a mapping of its kind. */
       readonly nat: boolean;
     }
-  /** Connection tracking looks at the packet. */
-  | { readonly kind: 'track'; readonly run: (cells: Cell[]) => void }
+  /** The kernel itself does something: connection tracking looks at the packet, a hop is counted. */
+  | { readonly kind: 'kernel'; readonly run: (cells: Cell[]) => void }
   /** The nat chains of a hook follow, up to the stage `past`: for packets that open a flow. */
   | { readonly kind: 'nat'; readonly opens: Part; readonly past: number };
 
@@ -53,11 +53,13 @@ export function stagesOf(
       const base = chain.base!;
       return { kind: 'chain', program: compile(table, chain, place), base, nat: base.type === 'nat' };
     };
+    if (hook === 'forward') stages.push({ kind: 'kernel', run: forUnicast(slots) });
     const isNat = ({ chain }: BaseAt): boolean => chain.base!.type === 'nat';
     const bases = baseChains(ruleset, hook, family).filter((each) => natRuns || !isNat(each));
     const early = first ? bases.filter(({ priority }) => priority < CONNTRACK_PRIORITY) : [];
     stages.push(...early.map(stage));
-    if (first) stages.push({ kind: 'track', run: tracking(slots, family) });
+    if (first) stages.push({ kind: 'kernel', run: tracking(slots, family) });
+    if (hook === 'forward' && hooks.includes('prerouting')) stages.push({ kind: 'kernel', run: hop(slots) });
     // The kernel calls all chains of NAT as one.
     const nat = bases.filter(isNat);
     let others = bases.slice(early.length).filter((each) => !isNat(each));
@@ -71,6 +73,23 @@ export function stagesOf(
     stages.push(...others.map(stage));
   }
   return stages;
+}
+
+/** What routing passes on is for a unicast address; multicast routing aside. */
+function forUnicast(slots: Slots): (cells: Cell[]) => void {
+  const type = slots.of('daddrtype', WORD_BITS);
+  return (cells) => {
+    cells[type] ??= ADDRESS_TYPES.get('unicast');
+  };
+}
+
+/** See `oneHopOn` in road.ts. */
+function hop(slots: Slots): (cells: Cell[]) => void {
+  const slot = slots.of('ttl', 8);
+  return (cells) => {
+    const left = cells[slot];
+    cells[slot] = typeof left === 'number' ? Math.max(0, left - 1) : undefined;
+  };
 }
 
 const ICMP: readonly Cell[] = [1, 58];

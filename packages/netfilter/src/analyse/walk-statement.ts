@@ -1,4 +1,6 @@
 import type { Statement } from '../model/statement.ts';
+import { rejectNeeds } from './reading.ts';
+import { needParts } from './walk-field.ts';
 import { compileIpset } from './walk-ipset.ts';
 import { compileKey } from './walk-key.ts';
 import { compileMangle } from './walk-mangle.ts';
@@ -33,8 +35,12 @@ export function compileStatement(statement: Statement, last: boolean, context: C
       return compileVmap(statement, context);
     case 'verdict':
       return [verdictPart(statement.verdict, context)];
-    case 'reject':
-      return [constantPart(REJECT)];
+    case 'reject': {
+      const needs = rejectNeeds(statement, context.place);
+      return needs === 'nothing'
+        ? [constantPart(BREAK)]
+        : [...needParts(context.slots, needs), constantPart(REJECT)];
+    }
     case 'limit':
       return limitPart('rate', statement.over, context);
     case 'quota':

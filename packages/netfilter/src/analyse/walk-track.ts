@@ -8,6 +8,7 @@ import { WORD_BITS } from './walk-word.ts';
 
 const state = (name: string): number => CT_STATES.get(name)!;
 const [INVALID, NEW, UNTRACKED] = [state('invalid'), state('new'), state('untracked')];
+const RELATED = state('related');
 
 /** nft_ct.c nft_notrack_eval: a packet that has its entry keeps it. */
 export function compileNotrack({ place, slots }: Context): Part {
@@ -45,8 +46,13 @@ export function tracking(slots: Slots, family: IpFamily): (cells: Cell[]) => voi
     slots.of(field, { ctmark: 32, status: 16, ctdir: 1, zone: 16 }[field]!),
   );
   const label = slots.of('label', 128);
+  const protocol = slots.of('proto', 8);
+  // An error is told of by another protocol than that of its flow.
+  const ofFlow = slots.of('oproto', 8);
   return (cells) => {
     if (cells[early] === UNTRACKED) cells[now] = UNTRACKED;
+    const isError = cells[now] === RELATED && (cells[protocol] === 1 || cells[protocol] === 58);
+    if (!isError) cells[ofFlow] ??= cells[protocol];
     if (cells[now] !== NEW) return;
     for (const [to, from] of tuple) cells[to] ??= cells[from];
     for (const slot of zeros) cells[slot] ??= 0;

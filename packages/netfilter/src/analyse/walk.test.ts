@@ -342,6 +342,12 @@ describe('translation', () => {
     const result = walk(ruleset, forwards, 'forward');
     expect(result).toMatchObject({ verdict: 'accept', fields: { dst: inside, dport: 2222, odport: 22 } });
     expect(of(ruleset, { ...forwards, dport: 2222 }, 'forward')).toBe('drop');
+    // Errors about a flow are translated with it; other related flows are flows of their own.
+    const asked = table('t', nat('prerouting', -100, rule(dnat('10.0.0.2'))));
+    const related = { ...FIELDS, state: 'related', icmptype: 3, icmpcode: 1 };
+    const chains = (fields: PacketFields) => walk(asked, fields).path.map(({ hook }) => hook);
+    expect(chains({ ...related, proto: 1 })).toEqual([]);
+    expect(chains(related)).toEqual(['prerouting', 'prerouting']);
     // Flows that are there have had their translation.
     expect(of(ruleset, { ...forwards, state: 'established', status: 0 }, 'forward')).toBe('drop');
     expect(walk(ruleset, { ...forwards, state: 'untracked' }, 'forward').fields['dport']).toBe(22);

@@ -14,6 +14,7 @@ import { usesConntrack } from './walk-track.ts';
 
 export type { WalkPacket } from './walk-packet.ts';
 export type { WalkUnknown, WalkVerdict } from './walk-position.ts';
+export type { WalkHook } from './walk-stages.ts';
 export type { StepVerdict, WalkReason, WalkStep } from './walk-step.ts';
 
 export interface WalkResult {

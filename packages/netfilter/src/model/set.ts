@@ -15,6 +15,8 @@ interface Declared {
   readonly dynamic: boolean;
   /** Seconds that an element lives. */
   readonly timeout?: number;
+  /** Elements have times of their own, or none: nft's flag `timeout` without a time for all. */
+  readonly timeouts?: true;
   readonly size?: number;
   /** Run for each element that a packet finds: one that does not match makes the element not found. */
   readonly statements?: readonly Statement[];
@@ -22,7 +24,7 @@ interface Declared {
   readonly expires?: readonly (number | undefined)[];
 }
 
-/** A named set. `elements` of a dynamic set are what packets put there: run-time state, not rules. */
+/** A named set. `elements` of a dynamic set are what packets or programs put there: run-time state, not rules. */
 export interface NamedSet extends Declared {
   readonly elements: readonly Value[];
 }

@@ -75,6 +75,8 @@ const conntrackOptions = extensionOf({
   '--ctrepldstport': tuplePort('proto-dst', 'reply'),
   '--ctstatus': (text, { negated }) => {
     const words = text.toLowerCase().replaceAll('_', '-').split(',');
+    // libxt_conntrack.c, xt_conntrack.c: a flow with none of no bits.
+    if (words.join() === 'none') return [match(ct('status'), number(0), negated ? '!' : 'in')];
     if (words.some((word) => !STATUSES.includes(word))) return undefined;
     return [
       anyOf(

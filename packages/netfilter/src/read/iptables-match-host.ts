@@ -1,11 +1,12 @@
 // iptables matches that ask the host: marks, interfaces, routes, sockets, sets.
 
-import { type Expression, meta } from '../model/expression.ts';
+import { type Expression, meta, payload } from '../model/expression.ts';
 import type { XtOption } from '../model/extension.ts';
 import { ADDRESS_TYPES, PACKET_TYPES } from '../model/names.ts';
 import { match, oneOf, type Statement } from '../model/statement.ts';
 import { boolean, number, symbol, type Value } from '../model/value.ts';
-import { type Extension, extensionOf, optionOf } from './iptables-extension.ts';
+import { prefixOf } from '../net/prefix.ts';
+import { type Extension, extensionOf, optionOf, type RuleContext } from './iptables-extension.ts';
 import { maskedMatch, parseNumber } from './iptables-value.ts';
 
 /** `eth+` stands for any ending; undefined: any interface. A star in a name is no wildcard here, but it is in nft. */
@@ -15,7 +16,47 @@ export function interfaceValue(text: string): Value | undefined {
   return symbol(text.endsWith('+') ? `${text.slice(0, -1)}*` : text);
 }
 
-function readAddrtype(options: readonly XtOption[]): readonly Statement[] | undefined {
+/**
+ * xt_addrtype.c match_type6: UNICAST, MULTICAST and UNSPEC are about the address alone, and what is asked of the routes
+ * (LOCAL, ANYCAST, UNREACHABLE) has to hold besides.
+ */
+function addressTypesV6(side: 'saddr' | 'daddr', words: readonly string[], fib: Expression): Statement[] {
+  const address = payload('ip6', side);
+  const routes = words.filter((word) => OF_ROUTES.includes(word));
+  return [
+    ...(words.includes('multicast') ? [match(address, MULTICAST)] : []),
+    ...(words.includes('unicast') ? [match(address, oneOf([MULTICAST, UNSPECIFIED, MAPPED]), '!=')] : []),
+    ...(words.includes('unspec') ? [match(address, UNSPECIFIED)] : []),
+    ...(routes.length === 0 ? [] : [match(fib, oneOf(routes.map(symbol)))]),
+  ];
+}
+
+const OF_ROUTES: readonly string[] = ['local', 'anycast', 'unreachable'];
+const prefix = (value: bigint, length: number): Value => ({
+  kind: 'prefix',
+  prefix: prefixOf({ family: 'ipv6', value }, length),
+});
+const MULTICAST = prefix(0xffn << 120n, 8);
+const UNSPECIFIED = prefix(0n, 128);
+/** ipv6_addr_type: neither one nor the other. */
+const MAPPED = prefix(0xffff_0000_0000n, 96);
+
+/** All of the conditions hold, or (`negated`) one of them does not. */
+function together(conditions: readonly Statement[], negated: boolean): readonly Statement[] {
+  if (!negated || conditions.length === 0) return conditions;
+  const opposites = conditions.map((each) => (each.kind === 'match' ? [opposite(each)] : [each]));
+  const [only, ...more] = opposites;
+  return more.length === 0 ? only! : [{ kind: 'or', branches: opposites }];
+}
+
+function opposite(of: Statement & { readonly kind: 'match' }): Statement {
+  return { ...of, operator: of.operator === '==' ? '!=' : '==' };
+}
+
+function readAddrtype(
+  options: readonly XtOption[],
+  { family }: RuleContext,
+): readonly Statement[] | undefined {
   const limits = ['--limit-iface-in', '--limit-iface-out'].filter((name) => optionOf(options, name));
   const device = limits[0] === '--limit-iface-in' ? ['iif'] : limits[0] === undefined ? [] : ['oif'];
   const statements: Statement[] = [];
@@ -28,7 +69,11 @@ function readAddrtype(options: readonly XtOption[]): readonly Statement[] | unde
       result: 'type',
       flags: [name === '--src-type' ? 'saddr' : 'daddr', ...device],
     };
-    statements.push(match(left, oneOf(words.map(symbol)), negated ? '!=' : '=='));
+    const side = name === '--src-type' ? 'saddr' : 'daddr';
+    const conditions =
+      family === 'ip' ? [match(left, oneOf(words.map(symbol)))] : addressTypesV6(side, words, left);
+    if (conditions.length === 0) return undefined;
+    statements.push(...together(conditions, negated));
   }
   return limits.length > 1 ? undefined : statements;
 }

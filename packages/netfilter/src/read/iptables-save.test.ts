@@ -66,6 +66,8 @@ describe('what both can say reads as nft says it', () => {
       '-m conntrack --ctproto 17 --ctorigdst 192.0.2.1 --ctorigdstport 53 -j ACCEPT',
       'ct original protocol udp ct original ip daddr 192.0.2.1 ct original proto-dst 53 accept',
     ],
+    ['-m conntrack --ctstatus NONE -j DROP', 'ct status 0 drop'],
+    ['-m conntrack ! --ctstatus NONE -j DROP', 'ct status ! 0 drop'],
     ['-m conntrack --ctdir REPLY -j DROP', 'ct direction reply drop'],
     ['-m helper --helper ftp -j ACCEPT', 'ct helper ftp accept'],
     ['-m mark --mark 0x1/0xff -j DROP', 'meta mark & 255 1 drop'],

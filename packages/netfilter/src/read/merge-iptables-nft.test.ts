@@ -122,3 +122,18 @@ test('a table of the legacy backend is another table', () => {
   const native = readNftJson({ nftables: [{ chain }, { rule }] });
   expect(mergeIptablesNft(native, [legacy]).ruleset).toEqual(native);
 });
+
+test.each([
+  ['any of some flags', 'in', '! --tcp-flags SYN,ACK NONE'],
+  ['none of them', '!', '--tcp-flags SYN,ACK NONE'],
+])('the same flags in other words: %s', (_, op, options) => {
+  const flags = {
+    match: { op, left: { payload: { protocol: 'tcp', field: 'flags' } }, right: ['syn', 'ack'] },
+  };
+  const merged = merge(
+    [[flags, xt('conntrack'), counter, accept]],
+    [`-p tcp -m tcp ${options} -m conntrack --ctdir REPLY -j ACCEPT`],
+  );
+  expect(merged.problems).toEqual([]);
+  expect(rulesOf(merged).flatMap(unknownParts)).toEqual([]);
+});

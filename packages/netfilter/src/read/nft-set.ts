@@ -30,15 +30,17 @@ export function readMap(of: JsonObject): NamedMap | undefined {
 function readDeclaration(of: JsonObject, elements: readonly Json[]) {
   const flags = list(of['flags']).map(text);
   const statements = readInner(of, elements);
+  const timeout = optionalNumber(of['timeout']);
   const expires = elements.map((element) => optionalNumber(inner(element)['expires']));
   return defined({
     name: text(of['name']),
     type: isObject(of['type']) ? [] : list(of['type']).map(text),
     typeOf: readTypeOf(of['type']),
     interval: flags.includes('interval'),
-    // nft 1.0.6 does not print the flag `dynamic`; of ours only the sets that packets fill have a timeout.
+    // nft 1.0.6 does not print the flag `dynamic`; of ours only the sets that are filled at run time have a timeout.
     dynamic: flags.includes('dynamic') || flags.includes('timeout'),
-    timeout: optionalNumber(of['timeout']),
+    timeout,
+    timeouts: flags.includes('timeout') && timeout === undefined ? (true as const) : undefined,
     size: optionalNumber(of['size']),
     statements: statements.length === 0 ? undefined : statements,
     expires: expires.some((seconds) => seconds !== undefined) ? expires : undefined,

@@ -4,7 +4,7 @@ import type { Match, Statement } from '../model/statement.ts';
 import { flags, number, range } from '../model/value.ts';
 
 /**
- * The same text for a port range and a comparison with its end, for `none of these flags` and `flags & these == 0`,
+ * The same text for a port range and a comparison with its end, for `none of these flags` and `flags & these == 0` (`any` and `!=`),
  * for a set of one and its element.
  */
 export function statementKey(statement: Statement): string {
@@ -38,9 +38,10 @@ function normalMatch(match: Match): Match {
   if (right.kind === 'elements' && right.elements.length === 1) {
     return normalMatch({ ...match, right: right.elements[0]! });
   }
-  if (operator === '!' && (right.kind === 'flags' || right.kind === 'symbol')) {
+  if ((operator === '!' || operator === 'in') && (right.kind === 'flags' || right.kind === 'symbol')) {
     const mask = right.kind === 'symbol' ? flags([right.name]) : right;
-    return { kind: 'match', operator: '==', left: { kind: 'mask', of: left, mask }, right: number(0) };
+    const none = { left: { kind: 'mask', of: left, mask }, right: number(0) } as const;
+    return { kind: 'match', operator: operator === '!' ? '==' : '!=', ...none };
   }
   if (left.kind === 'mask' && left.mask.kind === 'symbol') {
     return { ...match, left: { ...left, mask: flags([left.mask.name]) } };

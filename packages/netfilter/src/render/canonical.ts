@@ -31,7 +31,8 @@ const spelled = new WeakMap<Table, ReadonlyMap<string, readonly string[]>>();
 
 function canonicalSet(set: NamedSet): string {
   const elements = set.dynamic ? [] : mergeValues(set.elements);
-  return renderSet({ ...set, interval: false, elements });
+  const { expires: _, ...declared } = set;
+  return renderSet({ ...declared, interval: false, elements });
 }
 
 function canonicalChain(chain: Chain): readonly string[] {

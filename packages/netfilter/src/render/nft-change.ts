@@ -59,6 +59,7 @@ function sameDeclaration(a: NamedSet, b: NamedSet): boolean {
     a.interval === b.interval &&
     a.dynamic === b.dynamic &&
     a.timeout === b.timeout &&
+    a.timeouts === b.timeouts &&
     a.size === b.size
   );
 }

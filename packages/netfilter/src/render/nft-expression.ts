@@ -49,10 +49,6 @@ function renderProtocol(name: string): string {
   return PROTOCOL_WORDS[name] ?? String(protocolNumber(name) ?? name);
 }
 
-export function renderValues(values: readonly Value[], quoted: boolean): string {
-  return values.map((value) => renderValue(value, quoted)).join(', ');
-}
-
 /** What stands on the right of a match or after `set`. Throws on what was not understood. */
 export function renderRight(left: Expression, right: Operand | SetSource, mark: FlagMark = '|'): string {
   switch (right.kind) {

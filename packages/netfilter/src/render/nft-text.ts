@@ -1,7 +1,7 @@
 // Ruleset → the text that `nft -f` reads.
 import type { BaseChain, Chain, Rule, Table } from '../model/ruleset.ts';
 import type { NamedSet } from '../model/set.ts';
-import { quote, renderValues } from './nft-expression.ts';
+import { quote, renderValue } from './nft-expression.ts';
 import { renderStatement } from './nft-statement.ts';
 
 /** A whole table with its sets and chains. Throws on what cannot be written: an unknown construct. */
@@ -30,8 +30,9 @@ export function renderRemoval(table: Pick<Table, 'family' | 'name'>): string {
 export function renderSet(set: NamedSet): string {
   const flags = [
     ...(set.interval ? ['interval'] : []),
-    ...(set.dynamic ? ['dynamic'] : []),
-    ...(set.timeout === undefined ? [] : ['timeout']),
+    // Sets whose elements have times of their own are filled by programs, which needs no flag.
+    ...(set.dynamic && !set.timeouts ? ['dynamic'] : []),
+    ...(set.timeout === undefined && !set.timeouts ? [] : ['timeout']),
   ];
   return [
     `  set ${set.name} {`,
@@ -39,9 +40,24 @@ export function renderSet(set: NamedSet): string {
     ...(flags.length > 0 ? [`    flags ${flags.join(',')}`] : []),
     ...(set.size === undefined ? [] : [`    size ${set.size}`]),
     ...(set.timeout === undefined ? [] : [`    timeout ${set.timeout}s`]),
-    ...(set.elements.length > 0 ? [`    elements = { ${renderValues(set.elements, false)} }`] : []),
+    ...(set.elements.length > 0 ? [`    elements = { ${renderElements(set)} }`] : []),
     '  }',
   ].join('\n');
+}
+
+/** The elements, each with the time that it has left. */
+export function renderElements({ elements, expires }: NamedSet): string {
+  return elements
+    .map((element, i) => {
+      const left = expires?.[i];
+      return renderValue(element, false) + (left === undefined ? '' : ` timeout ${renderSeconds(left)}`);
+    })
+    .join(', ');
+}
+
+/** nft takes no more than eight digits of one unit (datatype.c, `time_parse`). */
+export function renderSeconds(seconds: number): string {
+  return seconds < 86_400 ? `${seconds}s` : `${Math.floor(seconds / 86_400)}d${seconds % 86_400}s`;
 }
 
 export function renderChain(chain: Chain): string {

@@ -1,0 +1,144 @@
+// Sentences that end: by the kernel, with every program of ours dead; over reload and reboot with the time left.
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Agent, startAgent } from '../../lab/agent.ts';
+import { logIn, startLoginServer } from '../../lab/login.ts';
+import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
+import { createNetwork, type Network } from '../../lab/network.ts';
+import { eventually, pause } from '../../lab/waiting.ts';
+import { endWayBacks } from './way-backs.ts';
+
+let network: Network;
+let moat: Moat;
+let server: Agent;
+let third: Agent;
+
+beforeEach(async () => {
+  network = await createNetwork();
+  moat = await moatOn(network.server);
+  [server, third] = await Promise.all([startAgent(network.server), startAgent(network.third)]);
+  for (const port of [80, 81, 82]) await server.serve(port);
+  await moat.ok('allow', '443');
+});
+
+afterEach(async () => {
+  endWayBacks(moat.root);
+  await Promise.all([server.stop(), third.stop()]);
+  await network.destroy();
+  await moat.destroy();
+});
+
+const dial = async (port: number, family: 'v4' | 'v6' = 'v4'): Promise<string> =>
+  (await third.dial(network.server.addresses[family], port, { timeoutMs: 500 })).result;
+const both = (port: number): Promise<string[]> => Promise.all([dial(port), dial(port, 'v6')]);
+const nft = (...words: string[]): Promise<string> => network.server.output('nft', words);
+const policy = (): string => readFileSync(moat.policy, 'utf8');
+
+/** Seconds from `begun` until the port answers so, over both families. */
+async function until(begun: number, port: number, result: string, limitMs: number): Promise<number> {
+  expect(await eventually(limitMs, async () => (await both(port)).every((each) => each === result))).toBe(
+    true,
+  );
+  return (performance.now() - begun) / 1000;
+}
+
+test('an allow and a deny end by the kernel alone, in both families', async () => {
+  await moat.ok('enable', '--confirm', '0');
+  await moat.ok('allow', '81/tcp');
+  const begun = performance.now();
+  await moat.ok('prepend', 'deny', '81', 'for', '8s', '--confirm', '0');
+  expect(await moat.ok('allow', '80/tcp', 'for', '8s')).toContain('Rule 4 added');
+  expect(policy()).toMatch(/^allow 80\/tcp until 20\d\d-\S+Z$/m);
+  expect(await Promise.all([both(80), both(81)])).toEqual([
+    ['open', 'open'],
+    ['timeout', 'timeout'],
+  ]);
+  const status = await moat.ok('status');
+  expect(status).toMatch(/80\/tcp\s+ALLOW.*\(\ds left\)/);
+  console.log(status);
+  // No file and no program of ours is there any more.
+  chmodSync(moat.root, 0);
+  const closed = await until(begun, 80, 'timeout', 12_000);
+  await until(begun, 81, 'open', 3000);
+  console.log(`for 8s: closed again after ${closed.toFixed(1)} s`);
+  expect(closed).toBeGreaterThan(6);
+  expect(closed).toBeLessThan(12);
+  chmodSync(moat.root, 0o755);
+  const after = await moat.ok('status');
+  expect(after).toMatch(/80\/tcp\s+ALLOW.*\(ended\)/);
+  expect(after).toContain('2 rules have ended');
+  expect(JSON.parse(await moat.ok('status', '--json'))).toMatchObject({ drifted: [], edited: false });
+  expect(await nft('list', 'table', 'inet', 'moat')).toContain('until_');
+  await moat.ok('reload');
+  expect(await nft('list', 'table', 'inet', 'moat')).not.toContain('until_');
+  expect(await moat.ok('reload')).toContain('nothing to do');
+  expect(await dial(81)).toBe('open');
+}, 60_000);
+
+test('over reload, a change that goes back, a whole replacement and a boot it keeps the time that is left', async () => {
+  await moat.ok('enable', '--confirm', '0');
+  const begun = performance.now();
+  await moat.ok('allow', '80/tcp', 'for', '25s');
+  await moat.ok('allow', '82/tcp', 'for', '1d');
+  await moat.ok('reload');
+  await moat.ok('delete', 'allow', '80/tcp', '--confirm', '1');
+  expect(await dial(80)).toBe('timeout');
+  expect(await eventually(6000, async () => (await dial(80)) === 'open')).toBe(true);
+  await nft('delete', 'chain', 'inet', 'moat', 'input');
+  await nft('add', 'chain', 'inet', 'moat', 'input', '{ type filter hook input priority -7; }');
+  await moat.ok('reload', '--confirm', '0');
+  expect(await both(80)).toEqual(['open', 'open']);
+  await nft('flush', 'ruleset');
+  await network.server.output('sh', [join(moat.root, 'var/lib/moat/boot.sh')]);
+  expect(await both(80)).toEqual(['open', 'open']);
+  const closed = await until(begun, 80, 'timeout', 30_000);
+  console.log(`for 25s, through reload, way back, replacement and boot: closed after ${closed.toFixed(1)} s`);
+  expect(closed).toBeGreaterThan(23);
+  expect(closed).toBeLessThan(30);
+  // A boot after its end does not open it again.
+  await nft('flush', 'ruleset');
+  await network.server.output('sh', [join(moat.root, 'var/lib/moat/boot.sh')]);
+  expect(await Promise.all([dial(80), dial(82)])).toEqual(['timeout', 'open']);
+  // Nor does a clock that is set back give it more than it had.
+  const script = `date() { echo 1000; }\n${readFileSync(join(moat.root, 'var/lib/moat/boot.sh'), 'utf8')}`;
+  await nft('flush', 'ruleset');
+  await network.server.output('sh', ['-c', script]);
+  expect(await nft('list', 'table', 'inet', 'moat')).toMatch(/ipv4 timeout (23h|24h|1d)/);
+}, 90_000);
+
+test('a moment in the file; `for` in the file and a moment that is over are told', async () => {
+  const soon = new Date(Date.now() + 3_600_000).toISOString().slice(0, 19);
+  writeFileSync(moat.policy, `allow 80/tcp until ${soon}Z\nallow 81/tcp until 2020-01-01T00:00Z\n`);
+  await moat.ok('enable', '--confirm', '0');
+  expect(await Promise.all([dial(80), dial(81)])).toEqual(['open', 'timeout']);
+  expect(await moat.ok('status')).toMatch(/81\/tcp.*\(ended\)/);
+  const past = await moat.run('allow', '82/tcp', 'until', '2020-01-01');
+  expect(past.code).toBe(2);
+  expect(past.stderr).toContain('over already');
+  writeFileSync(moat.policy, 'allow 80/tcp for 2h\n');
+  const inFile = await moat.run('reload');
+  expect(inFile.code).toBe(2);
+  expect(inFile.stderr).toContain('a file has none');
+});
+
+test('a rule that gets an end takes something away and waits; an admin it lets in is told', async () => {
+  const logins = await startLoginServer(network.server, {
+    ...moat.env,
+    PATH: `${dirname(MOAT_PROGRAM)}:${process.env['PATH']}`,
+  });
+  const admin = await logIn(network.outside, network.server);
+  try {
+    await moat.ok('allow', '22/tcp');
+    await moat.ok('enable', '--confirm', '0');
+    const { code, output } = await admin.run('moat allow 22/tcp for 1h --confirm 2');
+    expect(code).toBe(0);
+    expect(output).toContain('within');
+    expect(output).toContain('ends by itself: say it without an end to keep it');
+    await pause(2500);
+    expect(await eventually(4000, async () => !policy().includes('until'))).toBe(true);
+  } finally {
+    admin.close();
+    logins.stop();
+  }
+});
