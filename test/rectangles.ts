@@ -9,7 +9,7 @@ export interface RectangleRule {
 }
 
 /** The packets of `a` that are in `b`, or undefined. */
-function overlapOf(a: Rectangle, b: Rectangle): Rectangle | undefined {
+export function overlapOf(a: Rectangle, b: Rectangle): Rectangle | undefined {
   const both = a.map(([first, last], i): [bigint, bigint] => {
     const edges: [bigint, bigint] = [first, last];
     if (b[i]![0] > first) edges[0] = b[i]![0];
@@ -20,7 +20,7 @@ function overlapOf(a: Rectangle, b: Rectangle): Rectangle | undefined {
 }
 
 /** The packets of `a` that are not in `b`, as disjoint rectangles: two slices a dimension. */
-function without(a: Rectangle, b: Rectangle): Rectangle[] {
+export function without(a: Rectangle, b: Rectangle): Rectangle[] {
   const both = overlapOf(a, b);
   if (both === undefined) return [a];
   const pieces: Rectangle[] = [];

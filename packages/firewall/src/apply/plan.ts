@@ -82,6 +82,8 @@ export interface Plan {
   readonly change: string | undefined;
   /** Whether `table` means what the policy means; undefined: moat is not active. */
   readonly proof: Exclude<ProofState, { kind: 'different' }> | undefined;
+  /** The sentences that are live now: what `table` was made from. */
+  readonly policy: Policy;
   /** What the interfaces are on this machine, as far as rules depend on it. */
   readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
@@ -97,10 +99,10 @@ export type PlanFailure =
   | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
   /** The policy does not keep what it expects; `results` are those that fail. */
   | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
-  /** The policy file or the loaded rules are not those that the change was planned on. */
-  | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
   /** The rules would not mean what the policy means: a mistake in moat. */
   | { readonly kind: 'unproved'; readonly difference: Difference }
+  /** The policy file or the loaded rules are not those that the change was planned on. */
+  | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -149,7 +151,7 @@ export async function planChange(
   if (!enabled && !request.activate) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, links },
+      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -197,7 +199,7 @@ export async function planChange(
   const snapshot = await looking;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
-    ...{ basis, oldText, file, warnings, notes, proof, links },
+    ...{ basis, oldText, file, warnings, notes, proof, policy, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
