@@ -65,9 +65,10 @@ function elementValue(text: string): Value {
   return { kind: 'range', first: address(first.prefix), last: address(last.prefix) };
 }
 
-/** The table as it is without anybody banned. */
+/** The table as it is with nobody banned and no flow ended; gates stay open. */
 export function withoutBans(table: Table): Table {
-  return { ...table, sets: table.sets.map((set) => (isBanSet(set) ? emptied(set) : set)) };
+  const sets = table.sets.map((set) => (gateEnd(set.name) === undefined ? emptied(set) : set));
+  return { ...table, sets };
 }
 
 function isBanSet({ name }: NamedSet): boolean {
