@@ -76,7 +76,7 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
-  /** Everything that decides on this machine, from before the change; absent where no rule changes. */
+  /** Everything that decides on this machine, from before the change; absent where no rule changes, or with huge sets. */
   readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
   readonly change: string | undefined;
@@ -170,7 +170,7 @@ export async function planChange(
   // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
   // Takes about as long as what follows until it is needed.
-  const looking = change === undefined ? undefined : takeSnapshot();
+  const looking = change === undefined || isHuge(current) ? undefined : takeSnapshot();
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) {
@@ -213,6 +213,14 @@ const GIVEN_UP =
 function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {
   const message = `\`${formatSentence(expectation)}\` does not hold, so this policy could not be enabled`;
   return { message, hint: first && counterexampleText(first) };
+}
+
+/** nft lists everything in sets each time that it is asked for rules: with 100,000 bans that takes seconds. */
+const MOST_ELEMENTS = 10_000;
+
+function isHuge(table: Table | undefined): boolean {
+  const count = table?.sets.reduce((sum, { elements }) => sum + elements.length, 0) ?? 0;
+  return count > MOST_ELEMENTS;
 }
 
 /** Who is let in for a time only should know it before the time is over. */
