@@ -29,6 +29,7 @@ import { basisOf } from './basis.ts';
 import { enableBoot } from './boot.ts';
 import { cutFlows, forgetCut } from './cut.ts';
 import { generationOf } from './generation.ts';
+import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { rememberProved } from './proved.ts';
@@ -134,7 +135,7 @@ async function carryOut(
     return abandon(failed.message);
   };
   // Others load rules without asking for our lock.
-  const found = basisOf(readPolicyText(paths), await list());
+  const found = basisOf(readPolicyText(paths), await listTable());
   if (found !== plan.basis) {
     undone({ message: '', restored: true });
     return { kind: 'stale', basis: plan.basis, found };
