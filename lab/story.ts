@@ -18,7 +18,7 @@ const env = {
   DOCKER_HOST: `unix://${MOAT_ROOT}/no-docker.sock`,
 };
 const lab = await createStoryLab(env);
-const { server, outside, blog } = lab.network;
+const { server, outside, blog, third } = lab.network;
 let admin: Login;
 try {
   if (process.argv[2] === 'shell') await openShell(lab, env);
@@ -38,7 +38,10 @@ async function play(): Promise<void> {
   console.log(await lab.reach());
   admin = await logIn(outside, server);
 
-  await step('The admin logs in from outside and looks. Everything is open.', 'moat status');
+  await step(
+    'The admin logs in from outside and looks: what can strangers reach, and who opened it?',
+    'moat audit',
+  );
   await step('He closes everything, and has forgotten himself.', 'moat enable', 3);
   await step('So he says what he needs first.', 'moat allow 22');
   await step('Now it closes: the database, and the port that Docker had opened.', 'moat enable');
@@ -64,6 +67,18 @@ async function play(): Promise<void> {
   console.log('\n  … 3 seconds later, unconfirmed:\n');
   await reach();
   await step('What is open, by which sentence, and what answers there.', 'moat status');
+  await step(
+    'Why does the third machine not reach the database?',
+    `moat explain tcp ${third.addresses.v4} 3306`,
+  );
+  await step(
+    'What must never happen is written down, and holds for all packets or no change is made.',
+    'moat expect allow from blog to any port mysql && moat expect deny from any to any port mysql',
+  );
+  await step(
+    'The proof: the rules in the kernel mean what the sentences say, for every packet.',
+    'moat test && moat audit',
+  );
   console.log('\nThat was a private network in namespaces; the machine’s own firewall was never touched.');
   console.log('`npm start -- shell` opens a shell in there.');
   admin.close();

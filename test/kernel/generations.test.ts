@@ -72,8 +72,12 @@ test('history tells each applied state; undo brings the one before back, packets
   const states = [1, 2, 3].map((number) => readFileSync(file(number), 'utf8'));
   console.log(await moat.ok('history'));
 
-  expect(await moat.ok('diff', '1', '2')).toBe('+ allow 81/tcp\n');
-  expect(await moat.ok('diff', '2', '1')).toBe('- allow 81/tcp\n');
+  expect(await moat.ok('diff', '1', '2')).toMatch(
+    /^\+ allow 81\/tcp\n\nincoming.*\n {2}opens {2}tcp 81 {2}v4 v6\n/,
+  );
+  expect(await moat.ok('diff', '2', '1')).toMatch(
+    /^- allow 81\/tcp\n\nincoming.*\n {2}closes {2}tcp 81 {2}v4 v6\n/,
+  );
   expect(await moat.ok('diff', '3')).toBe('They have the same sentences\n');
   expect(await moat.ok('show', 'generation', '2')).toContain('  + allow 81/tcp');
 

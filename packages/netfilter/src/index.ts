@@ -2,6 +2,9 @@
 
 export * from './analyse/analysis.ts';
 export * from './analyse/arrivals.ts';
+export * from './analyse/compared-roads.ts';
+export * from './analyse/difference-boxes.ts';
+export * from './analyse/difference-cause.ts';
 export * from './analyse/exposure.ts';
 export type {
   Certainty,

@@ -51,6 +51,11 @@ function randomBases(random: Random): Base[] {
   return random.chance(45) ? [...filters, ...random.some(NAT, 1 + random.int(2))] : filters;
 }
 
+/** One host, and not the one that asks: nobody answers for a group. */
+function isTarget(text: string): boolean {
+  return !text.includes('/') && !/^(224|127|ff|::1|10\.255|2001:db8:ffff)/.test(text);
+}
+
 /** A named set or map, and how a rule asks it. */
 export type Named = { readonly text: string; readonly name: string; readonly kind: string };
 
@@ -59,6 +64,7 @@ function randomSets(random: Random, family: Family): Named[] {
   const address = own === 'ip' ? 'ipv4_addr' : 'ipv6_addr';
   const pool = own === 'ip' ? V4 : V6;
   const hosts = pool.filter((each) => !each.includes('/'));
+  const targets = pool.filter(isTarget);
   const marks = ['0x1', '0x10', '0xff00'];
   const all: Named[] = [
     named(
@@ -104,7 +110,7 @@ function randomSets(random: Random, family: Family): Named[] {
     ),
     named(
       'targets',
-      `map targets { type inet_service : ${address}; elements = { 80 : ${random.pick(hosts)}, 8080 : ${random.pick(hosts)} }; }`,
+      `map targets { type inet_service : ${address}; elements = { 80 : ${random.pick(targets)}, 8080 : ${random.pick(targets)} }; }`,
     ),
   ];
   return random.some(all, random.int(6));
@@ -217,9 +223,7 @@ function randomNat(
   const source = hook === 'postrouting' || hook === 'input';
   const hasPorts = transport === 'tcp' || transport === 'udp';
   if (network === undefined) return hook === 'prerouting' || hook === 'output' ? 'redirect' : 'accept';
-  const hosts = (network === 'ip' ? V4 : V6).filter(
-    (each) => !each.includes('/') && !/^(224|127|ff|::1|10\.255|2001:db8:ffff)/.test(each),
-  );
+  const hosts = (network === 'ip' ? V4 : V6).filter(isTarget);
   const host = hostOf(random.pick(hosts));
   const with80 = network === 'ip' ? `${host}:80` : `[${host}]:80`;
   const to = family === 'inet' ? `${network} to` : 'to';

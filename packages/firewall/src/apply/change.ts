@@ -29,7 +29,6 @@ import { basisOf } from './basis.ts';
 import { enableBoot } from './boot.ts';
 import { cutFlows, forgetCut } from './cut.ts';
 import { generationOf } from './generation.ts';
-import { listTable } from './listed.ts';
 import { loadRules, putBack } from './load.ts';
 import { type ChangeRequest, type Plan, type PlanFailure, planChange } from './plan.ts';
 import { rememberProved } from './proved.ts';
@@ -135,7 +134,7 @@ async function carryOut(
     return abandon(failed.message);
   };
   // Others load rules without asking for our lock.
-  const found = basisOf(readPolicyText(paths), await listTable());
+  const found = basisOf(readPolicyText(paths), await list());
   if (found !== plan.basis) {
     undone({ message: '', restored: true });
     return { kind: 'stale', basis: plan.basis, found };

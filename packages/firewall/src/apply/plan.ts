@@ -1,5 +1,5 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
-import { renderChange, type Table, tableDifferences } from '@moat/netfilter';
+import { renderChange, type Snapshot, type Table, tableDifferences } from '@moat/netfilter';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { gateEnd } from '../compile/gate.ts';
 import { compileTable } from '../compile/table.ts';
@@ -9,6 +9,7 @@ import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { takeSnapshot } from '../kernel/snapshot.ts';
 import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
@@ -75,12 +76,12 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
+  /** Everything that decides on this machine, from before the change; absent where no rule changes. */
+  readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
   readonly change: string | undefined;
   /** Whether `table` means what the policy means; undefined: moat is not active. */
   readonly proof: Exclude<ProofState, { kind: 'different' }> | undefined;
-  /** The sentences that are live now: what `table` was made from. */
-  readonly policy: Policy;
   /** What the interfaces are on this machine, as far as rules depend on it. */
   readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
@@ -96,10 +97,10 @@ export type PlanFailure =
   | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
   /** The policy does not keep what it expects; `results` are those that fail. */
   | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
-  /** The rules would not mean what the policy means: a mistake in moat. */
-  | { readonly kind: 'unproved'; readonly difference: Difference }
   /** The policy file or the loaded rules are not those that the change was planned on. */
   | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
+  /** The rules would not mean what the policy means: a mistake in moat. */
+  | { readonly kind: 'unproved'; readonly difference: Difference }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -148,7 +149,7 @@ export async function planChange(
   if (!enabled && !request.activate) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
+      ...{ activates: false, table: undefined, current, proof: undefined, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -166,6 +167,8 @@ export async function planChange(
   );
   // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
+  // Takes about as long as what follows until it is needed.
+  const looking = change === undefined ? undefined : takeSnapshot();
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) {
@@ -191,8 +194,10 @@ export async function planChange(
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
   if (proof.kind === 'given up') notes.push(GIVEN_UP);
+  const snapshot = await looking;
   return {
-    ...{ basis, oldText, file, warnings, notes, proof, policy, links },
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...{ basis, oldText, file, warnings, notes, proof, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };

@@ -65,11 +65,6 @@ function elementValue(text: string): Value {
   return { kind: 'range', first: address(first.prefix), last: address(last.prefix) };
 }
 
-/** The table as it is without anybody banned. */
-export function withoutBans(table: Table): Table {
-  return { ...table, sets: table.sets.map((set) => (isBanSet(set) ? emptied(set) : set)) };
-}
-
 function isBanSet({ name }: NamedSet): boolean {
   return name === BAN_SETS.ipv4 || name === BAN_SETS.ipv6;
 }
@@ -85,6 +80,14 @@ export function storedRules(table: Table): string {
     return until === undefined || left === undefined ? [] : [`#+ ${name} ipv4,ipv6 ${until} ${left}\n`];
   });
   return `${renderReplacement({ ...table, sets: table.sets.map(emptied) })}${gates.join('')}`;
+}
+
+/** A listed table as compile would have made it: nobody banned, no flow ended, gates open. */
+export function compiledOf(table: Table): Table {
+  return {
+    ...table,
+    sets: table.sets.map((set) => (gateEnd(set.name) === undefined ? emptied(set) : set)),
+  };
 }
 
 export function emptied(set: NamedSet): NamedSet {

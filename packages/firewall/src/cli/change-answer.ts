@@ -8,15 +8,23 @@ import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
 import { differenceLines } from '../proof/difference-text.ts';
 import type { Difference } from '../proof/prove-policy.ts';
+import { planEffects } from './effects.ts';
 import { ExitCode } from './exit-code.ts';
 import { differenceJson, expectationJson, failureLines } from './expectation-words.ts';
 import { type Answer, colour, failure } from './say.ts';
+
+export interface PreviewOptions {
+  /** Tell also of what stays as it is. */
+  readonly keeps?: boolean;
+  /** Lines before all others. */
+  readonly first?: readonly string[];
+}
 
 /** `headline`: what was done, as one sentence without a full stop; made from the plan. */
 export function changeAnswer(
   result: ChangeResult,
   headline: (plan: Plan) => string,
-  preview: readonly string[] = [],
+  { keeps = false, first = [] }: PreviewOptions = {},
 ): Answer {
   switch (result.kind) {
     case 'busy':
@@ -33,8 +41,6 @@ export function changeAnswer(
       return lockoutAnswer(result.lockouts);
     case 'expectation':
       return expectationAnswer(result.results);
-    case 'unproved':
-      return unprovedAnswer(result.difference);
     case 'stale': {
       const { basis, found } = result;
       const message =
@@ -42,6 +48,8 @@ export function changeAnswer(
         'the loaded rules have changed meanwhile; nothing was changed. Look, and say it again';
       return failure(ExitCode.refused, 'stale', message, { basis, found });
     }
+    case 'unproved':
+      return unprovedAnswer(result.difference);
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -49,9 +57,9 @@ export function changeAnswer(
       return failure(ExitCode.mistake, 'no-policy', message);
     }
     case 'planned':
-      return plannedAnswer(result.plan, headline(result.plan), preview);
+      return plannedAnswer(result.plan, headline(result.plan), { keeps, first });
     case 'done':
-      return doneAnswer(result, headline(result.plan), preview);
+      return doneAnswer(result, headline(result.plan), { keeps, first });
     default:
       throw new Error(result satisfies never);
   }
@@ -60,11 +68,13 @@ export function changeAnswer(
 function doneAnswer(
   result: Extract<ChangeResult, { kind: 'done' }>,
   headline: string,
-  preview: readonly string[],
+  { keeps, first }: Required<PreviewOptions>,
 ): Answer {
   const { plan, pending, notes } = result;
+  const effects = planEffects(plan);
   const lines = [
-    ...preview,
+    ...first,
+    ...effects.lines(keeps),
     plan.table === undefined ? `${headline}; moat is not active (moat enable)` : headline,
   ];
   lines.push(...sessionLines(plan));
@@ -80,6 +90,7 @@ function doneAnswer(
     text: [...lines, ...remarks(plan, notes)].join('\n'),
     json: {
       ...planJson(plan),
+      effects: effects.json,
       applied: plan.table !== undefined,
       confirmWithin: pending?.seconds ?? null,
       notes,
@@ -87,7 +98,8 @@ function doneAnswer(
   };
 }
 
-function plannedAnswer(plan: Plan, headline: string, preview: readonly string[]): Answer {
+function plannedAnswer(plan: Plan, headline: string, { keeps, first }: Required<PreviewOptions>): Answer {
+  const effects = planEffects(plan);
   const rules =
     plan.table === undefined
       ? ['moat is not active: only the policy file would change']
@@ -104,17 +116,25 @@ function plannedAnswer(plan: Plan, headline: string, preview: readonly string[])
     code: ExitCode.done,
     text: [
       `Nothing is changed (--dry-run). This would be said: ${headline}`,
-      ...preview,
+      ...first,
+      ...effects.lines(keeps),
       ...rules,
       ...remarks(plan, plan.notes),
       `To make it only if nothing has changed by then: --if-state ${plan.basis}`,
     ].join('\n'),
-    json: { ...planJson(plan), dryRun: true, applied: false, nft: plan.change ?? null, notes: plan.notes },
+    json: {
+      ...planJson(plan),
+      effects: effects.json,
+      dryRun: true,
+      applied: false,
+      nft: plan.change ?? null,
+      notes: plan.notes,
+    },
   };
 }
 
 /** What was found out about the connections of admins, the own one first of all. */
-function sessionLines({ connections, lockouts }: Plan): string[] {
+export function sessionLines({ connections, lockouts }: Plan): string[] {
   const out = new Set(lockouts);
   const own = connections.filter(({ ours, loopback }) => ours && !loopback);
   return own.map((connection) => {
@@ -125,7 +145,7 @@ function sessionLines({ connections, lockouts }: Plan): string[] {
   });
 }
 
-function remarks(plan: Plan, notes: readonly string[]): string[] {
+export function remarks(plan: Plan, notes: readonly string[]): string[] {
   const open = plan.table !== undefined && plan.file.policy.defaults.incoming === 'allow';
   return [
     ...(open
@@ -140,12 +160,12 @@ function remarks(plan: Plan, notes: readonly string[]): string[] {
   ];
 }
 
-function planJson(plan: Plan): object {
+export function planJson(plan: Plan): object {
   return {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
-    proof: plan.proof?.kind ?? null,
     basis: plan.basis,
+    proof: plan.proof?.kind ?? null,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };

@@ -8,8 +8,8 @@ export const ExitCode = {
   /** A mistake in the words given or in the policy file. Nothing was changed. */
   mistake: 2,
   /**
-   * Refused to protect the owner: a lock-out, an expectation that fails (also in `moat test`, which refuses nothing), or a
-   * confirmation from an old connection or of nothing.
+   * Refused to protect the owner: a lock-out, an expectation that fails (also in `moat test`, which refuses nothing), `moat check`
+   * found something, or a confirmation from an old connection or of nothing.
    */
   refused: 3,
   /** Another command held the lock too long. */

@@ -6,8 +6,10 @@ import { policyDifference } from '../policy/difference.ts';
 import { printable } from '../policy/problem.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
+import { diffAnswer } from './diff-answer.ts';
 import { ExitCode } from './exit-code.ts';
 import { type Answer, failure, say } from './say.ts';
+import { policySide } from './side.ts';
 import { tooMuch } from './usage.ts';
 
 export async function historyVerb(context: Context): Promise<void> {
@@ -65,23 +67,28 @@ export function showGeneration(context: Context, words: readonly string[]): Answ
   };
 }
 
-export async function diffVerb(context: Context, words: readonly string[]): Promise<void> {
-  if (words.length > 3) return say(context, tooMuch(words, 3));
+/** `moat diff N M` between two generations: their sentences, and what these mean for packets. */
+export function generationsDiff(context: Context, words: readonly string[]): Answer {
   const generations = readGenerations(context.paths);
   const first = generationNumbered(generations, words[1]);
-  if (!('number' in first)) return say(context, first);
+  if (!('number' in first)) return first;
   // Without a second number: what has become of it since.
   const second =
     words[2] === undefined
       ? { policy: readAppliedPolicy(context.paths) ?? '', number: 'now' }
       : generationNumbered(generations, words[2]);
-  if (!('number' in second)) return say(context, second);
+  if (!('number' in second)) return second;
   const lines = policyDifference(first.policy, second.policy, context.services);
-  say(context, {
+  const sentences = lines.length === 0 ? 'They have the same sentences' : lines.map(printable).join('\n');
+  const [a, b] = [first, second].map(({ number, policy }) =>
+    policySide(`generation ${number}`, policy, context.services),
+  );
+  const told = lines.length > 0 && a?.ok && b?.ok ? diffAnswer(a.side, b.side) : undefined;
+  return {
     code: ExitCode.done,
-    text: lines.length === 0 ? 'They have the same sentences' : lines.map(printable).join('\n'),
-    json: { from: first.number, to: second.number, difference: lines },
-  });
+    text: told === undefined ? sentences : `${sentences}\n\n${told.text}`,
+    json: { ...told?.json, from: first.number, to: second.number, difference: lines },
+  };
 }
 
 /** The generation that a word names, or the answer that says why there is none. */

@@ -43,8 +43,25 @@ export async function readInput(context: Context, live: SnapshotOptions = {}): P
   }
   if (snapshot !== undefined) return readSnapshotFile(snapshot);
   if (rulesets.length > 0) return readRulesetFiles(rulesets);
+  return readLive(live);
+}
+
+/** This machine, as `readInput` has it without options. */
+export async function readLive(live: SnapshotOptions = {}): Promise<InputResult> {
   return ofSnapshot('this machine', await takeSnapshot(live));
 }
+
+/** A file of either kind, known by its content; undefined: it is neither a snapshot nor a dump. */
+export async function readInputText(file: string, text: string): Promise<InputResult | undefined> {
+  if (SNAPSHOT.test(text)) return readSnapshotText(file, text);
+  if (recogniseDump(text) === undefined) return undefined;
+  const dump = await dumpOf(file, text);
+  if ('why' in dump) return mistake(`${nameOf(file)}: ${dump.why}`);
+  return { ok: true, input: { source: nameOf(file), ...readDumps([dump]) } };
+}
+
+/** The beginning of a snapshot. */
+const SNAPSHOT = /^\s*\{\s*"format":\s*"moat-snapshot"/;
 
 /** What a snapshot holds, in the words of the analysis. */
 function ofSnapshot(source: string, snapshot: Snapshot): InputResult {
@@ -57,10 +74,13 @@ const SHOWN = 10;
 /** `--snapshot FILE`; `-` is stdin. */
 function readSnapshotFile(file: string): InputResult {
   const told = readText(file);
-  if (!told.ok) return mistake(`${nameOf(file)}: ${told.why}`);
-  const json = parsed(told.text);
+  return told.ok ? readSnapshotText(file, told.text) : mistake(`${nameOf(file)}: ${told.why}`);
+}
+
+function readSnapshotText(file: string, text: string): InputResult {
+  const json = parsed(text);
   if (json === undefined) {
-    const kind = recogniseDump(told.text);
+    const kind = recogniseDump(text);
     const hint =
       kind === undefined
         ? 'moat snapshot FILE writes one'
@@ -74,7 +94,7 @@ function readSnapshotFile(file: string): InputResult {
     .map(({ path, expected, found }) => `  ${path}: expected ${expected}; found ${found}`);
   const more = problems.length > SHOWN ? [`  and ${problems.length - SHOWN} more`] : [];
   const hint =
-    recogniseDump(told.text) === 'nft-json' ? ['  This is the JSON of nft: give it with --ruleset'] : [];
+    recogniseDump(text) === 'nft-json' ? ['  This is the JSON of nft: give it with --ruleset'] : [];
   const message = [`${nameOf(file)}: not a snapshot that moat can read`, ...lines, ...more, ...hint];
   return mistake(message.join('\n'), { file, problems });
 }
@@ -94,9 +114,8 @@ async function readRulesetFiles(files: readonly string[]): Promise<InputResult> 
 async function dumpOf(file: string, text: string): Promise<Dump | { readonly why: string }> {
   const kind = recogniseDump(text);
   if (kind === undefined) {
-    const isSnapshot = /^\s*\{\s*"format":\s*"moat-snapshot"/.test(text);
     return {
-      why: isSnapshot
+      why: SNAPSHOT.test(text)
         ? 'this is a snapshot: give it with --snapshot'
         : 'expected a ruleset: what iptables-save, ip6tables-save, ipset save, nft -j list ruleset or nft list ' +
           'ruleset print; found none of these',

@@ -3,15 +3,18 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { abortVerb, extendVerb } from './abort.ts';
 import { auditVerb } from './audit.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
+import { checkVerb } from './check.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
+import { diffVerb } from './diff.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
 import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
-import { diffVerb, historyVerb } from './history.ts';
+import { historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { calmVerb, panicVerb } from './panic.ts';
+import { planVerb } from './plan.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
@@ -97,6 +100,7 @@ function program(printed: string[]): Command {
   bare('enable', 'load the rules, now and at each boot', enableVerb);
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
   bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
+  bare('plan', 'what enable or reload would open and close now, among the rules of everybody', planVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
   bare('test', 'does the policy file keep what its `expect` lines say?', testVerb);
   bare('confirm', 'keep a change that waits; from a new connection', (context) =>
@@ -114,7 +118,6 @@ function program(printed: string[]): Command {
   bare('bans', 'who is banned, and for how long', bansVerb);
   bare('history', 'what was applied, when, by whom and why', historyVerb);
   verb('undo', 'bring back the state before, or the generation with a number', undoVerb);
-  verb('diff', 'what two generations say differently: diff 3 5', diffVerb);
   verb('status', `what is open, and by which rule: ${STATUS_FORMS.join(', ')}`, async (context, words) => {
     const form = STATUS_FORMS.find((known) => known === words[1]?.toLowerCase());
     if (words.length > 1 && form === undefined) return say(context, badChoice(words, STATUS_FORMS));
@@ -142,11 +145,32 @@ function program(printed: string[]): Command {
     withContext(moat, ['explain', ...words], (context, typed) => explainVerb(context, typed, given), READS),
   );
   verb(
+    'diff',
+    'what is different for packets: diff A B; each the number of a generation, a snapshot, a ruleset, a policy file or `live`',
+    diffVerb,
+    (words) => !words.some((word) => word === 'live' || /^\d+$/.test(word)),
+  );
+  verb(
     'audit',
     'what strangers can reach on this machine, what answers there and who opened it; needs no moat in use',
     async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
     () => true,
   );
+  moat
+    .command('check')
+    .description('rules and sentences that never decide anything, ports open over IPv4 or IPv6 only')
+    .argument('[words...]')
+    .option('--all', 'also what programs keep ready without using it')
+    .exitOverride()
+    .action((words: string[], { all = false }: { all?: boolean }) =>
+      withContext(
+        moat,
+        ['check', ...words],
+        async (context) =>
+          words.length > 0 ? say(context, tooMuch(['check', ...words], 1)) : checkVerb(context, { all }),
+        READS,
+      ),
+    );
   moat
     .command('snapshot')
     .description('everything that decides on this machine, as one JSON value: moat snapshot FILE')

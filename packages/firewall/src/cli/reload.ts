@@ -4,11 +4,9 @@ import { changeAnswer } from './change-answer.ts';
 import { change } from './change-verb.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
-import { planLines } from './plan-lines.ts';
 import { say } from './say.ts';
 
 export async function reloadVerb(context: Context): Promise<void> {
-  const preview = await planLines(context);
   const result = await change(context, { activate: false, edit: undefined });
   if ((result.kind === 'done' || result.kind === 'planned') && result.plan.table === undefined) {
     const text = 'moat is not active: nothing to reload. The policy file has no mistakes. (moat enable)';
@@ -18,6 +16,6 @@ export async function reloadVerb(context: Context): Promise<void> {
   const headline = (changed: boolean) => (changed ? 'The policy file is in force' : same);
   say(
     context,
-    changeAnswer(result, (plan) => headline(plan.change !== undefined), preview),
+    changeAnswer(result, (plan) => headline(plan.change !== undefined), { keeps: true }),
   );
 }

@@ -25,6 +25,7 @@ type InKernel = 'same' | 'others' | 'none';
 export async function testVerb(context: Context): Promise<void> {
   const read = readPolicy(context);
   if (!read.ok) return say(context, read.answer);
+  // Sentences that have ended say nothing any more.
   const policy = liveAt(read.policy, Math.floor(Date.now() / 1000));
   const links = await containerLinks(await readDocker());
   const results = testExpectations(policy, links);

@@ -32,10 +32,8 @@ export async function undoVerb(context: Context, words: readonly string[]): Prom
       return { ok: true, text: target.policy, warnings: [] };
     },
   });
-  const answer = changeAnswer(
-    result,
-    () => `The policy is that of generation ${target.number}`,
-    difference.map((line) => `  ${line}`),
-  );
+  const answer = changeAnswer(result, () => `The policy is that of generation ${target.number}`, {
+    first: difference.map((line) => `  ${line}`),
+  });
   say(context, { ...answer, json: { generation: target.number, difference, ...answer.json } });
 }

@@ -11,7 +11,7 @@ import { type Answer, failure } from './say.ts';
 const LATER_VERBS: readonly string[] = [...LATER, 'rule'];
 
 /** Verbs that take `--snapshot` and `--ruleset`. */
-const READING_VERBS: readonly string[] = ['audit', 'snapshot', 'show rules', 'explain'];
+const READING_VERBS: readonly string[] = ['audit', 'check', 'snapshot', 'show rules', 'explain'];
 
 /** The answer to a mistake at word `at` of what was typed after `moat`; past the end: something is missing. */
 export function usage(
@@ -42,6 +42,15 @@ export function tooMuch(args: readonly string[], at: number): Answer {
   return usage(args, at, {
     message: 'a word too many',
     expected: `nothing after ${after}`,
+    hint: undefined,
+  });
+}
+
+/** `moat diff a`: something is missing at the end. */
+export function tooFew(args: readonly string[], expected: string): Answer {
+  return usage(args, args.length, {
+    message: `something is missing after \`moat ${args.join(' ')}\``,
+    expected,
     hint: undefined,
   });
 }

@@ -2,12 +2,20 @@
 // which every packet would fare the same.
 import type { Chain, Rule, Ruleset, Table } from '../model/ruleset.ts';
 import { always, decide, LEAF } from '../space/decision.ts';
-import { allPackets, isEmpty, packetsOverlap, samePackets } from '../space/packet-set.ts';
-import { hold, release } from '../space/packet-space.ts';
+import {
+  allPackets,
+  isEmpty,
+  noPackets,
+  packetsOverlap,
+  samePackets,
+  unionPackets,
+} from '../space/packet-set.ts';
+import { hold, type PacketSet, release } from '../space/packet-space.ts';
 import type { Analysis } from './analysis.ts';
 import { ACCEPTED, type ChainRun, chainRun, ruleDecision } from './chain-decision.ts';
 import { ALWAYS, both, type Condition, conditionSet } from './condition.ts';
 import { sendThrough, type Traffic } from './forward-pass.ts';
+import { calledChains } from './owner.ts';
 import type { Place } from './reading.ts';
 import { baseChains, CONNTRACK_PRIORITY } from './road.ts';
 import { type RulesetView, type Scope, viewOf } from './scope.ts';
@@ -81,19 +89,26 @@ function idleInChain(
 }
 
 function whyNever(view: RulesetView, place: Place, at: RuleAt, traffic: Traffic): IdleRule {
-  const { space } = view.analysis;
-  const scope: Scope = { view, table: at.table, chain: at.chain.name, rule: at.rule, place };
-  const condition = at.rule.statements.reduce(
-    (all: Condition, statement, i) => both(all, statementCondition(scope, statement, String(i)) ?? ALWAYS),
-    ALWAYS,
-  );
-  const wanted = conditionSet(space, condition);
+  const wanted = conditionPackets({ view, table: at.table, chain: at.chain.name, rule: at.rule, place });
   if (isEmpty(wanted)) return { ...at, kind: 'contradiction' };
   const by = at.chain.rules.slice(0, at.number - 1).flatMap((rule, i): RuleAt[] => {
     const kept = traffic.rules.get(rule)?.kept;
     return kept !== undefined && packetsOverlap(kept, wanted) ? [{ ...at, rule, number: i + 1 }] : [];
   });
   return by.length === 0 ? { ...at, kind: 'not reached' } : { ...at, kind: 'hidden', by };
+}
+
+function wantedBy({ view, table, place }: ChainRun, chain: Chain, rule: Rule): PacketSet {
+  return conditionPackets({ view, table, chain: chain.name, rule, place });
+}
+
+/** The packets that fulfil all conditions of the rule. */
+function conditionPackets(scope: Scope): PacketSet {
+  const condition = scope.rule.statements.reduce(
+    (all: Condition, statement, i) => both(all, statementCondition(scope, statement, String(i)) ?? ALWAYS),
+    ALWAYS,
+  );
+  return conditionSet(scope.view.analysis.space, condition);
 }
 
 /** The rules without which some packet that comes to them would fare otherwise, and those that do more than decide. */
@@ -103,21 +118,47 @@ function differences(run: ChainRun, chain: Chain, traffic: Traffic): ReadonlySet
   const accept = hold(always(space, ACCEPTED));
   const policy = chain.base === undefined ? LEAF.fall : chain.base.policy === 'drop' ? LEAF.drop : ACCEPTED;
   const fall = hold(always(space, policy));
+  const busy = busyChains(run.table);
+  const isBusy = (rule: Rule): boolean =>
+    doesMore(rule) || calledChains(rule, run.table).some((name) => busy.has(name));
+  /** Packets that are what a later rule of that kind is about, if they come to it. */
+  let later = hold(noPackets(space));
   let next = fall;
   for (let i = chain.rules.length - 1; i >= 0; i--) {
     const rule = chain.rules[i]!;
     hold(next);
     const before = hold(ruleDecision(run, chain, rule, next, { accept, fall }));
     const matched = traffic.rules.get(rule)?.matched;
-    const isSame = matched !== undefined && samePackets(decide(matched, before, next), next);
-    if (!isSame || doesMore(rule)) found.add(rule);
+    const isSame =
+      matched !== undefined &&
+      samePackets(decide(matched, before, next), next) &&
+      !packetsOverlap(matched, later);
+    if (!isSame || isBusy(rule)) found.add(rule);
+    if (isBusy(rule)) {
+      const both = hold(unionPackets(space, [later, wantedBy(run, chain, rule)]));
+      release(later);
+      later = both;
+    }
     release(before);
     release(next);
     next = before;
   }
   release(accept);
   release(fall);
+  release(later);
   return found;
+}
+
+/** Chains with a rule that does more than decide, or that calls such a chain. */
+function busyChains(table: Table): ReadonlySet<string> {
+  const busy = new Set(table.chains.filter(({ rules }) => rules.some(doesMore)).map(({ name }) => name));
+  for (let before = -1; before !== busy.size; ) {
+    before = busy.size;
+    for (const { name, rules } of table.chains) {
+      if (rules.some((rule) => calledChains(rule, table).some((called) => busy.has(called)))) busy.add(name);
+    }
+  }
+  return busy;
 }
 
 /** Rules that log, count on purpose, write or translate are there for that. */

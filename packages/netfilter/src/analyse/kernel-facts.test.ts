@@ -84,6 +84,10 @@ const HOST: Host = {
     route('198.51.100.0', 25, 'eth1'),
     route('2001:db8::', 32, 'eth0'),
     route('2001:db8::', 48, 'eth1'),
+    route('fe80::', 64, 'eth0'),
+    route('fe80::', 64, 'eth1'),
+    route('2001:db8:9::', 64, 'eth0'),
+    route('2001:db8:9::', 64, 'eth1'),
   ],
   rules: [],
   sysctls: {},
@@ -146,6 +150,7 @@ describe('conditions that a listing does not show', () => {
     value: number(9),
   });
   const reject = (type: 'tcp reset' | 'icmp' | 'icmpv6' | 'icmpx'): Statement => ({ kind: 'reject', type });
+  const notMac = match(payload('ether', 'saddr'), number(7), '!=');
   const hops6 = input([write('ip6', 'hoplimit'), DROP]);
   test.each<Case>([
     ['a header of the other family', hops6, comesIn(V4), 'accept'],
@@ -158,6 +163,13 @@ describe('conditions that a listing does not show', () => {
     ['an ICMP error for IPv6', input([reject('icmp')], [DROP]), comesIn(V6), 'drop'],
     ['an ICMP error for IPv4', input([reject('icmp')], [DROP]), comesIn(V4), 'reject'],
     ['an ICMPv6 error for IPv6', input([reject('icmpv6')], [DROP]), comesIn(V6), 'reject'],
+    [
+      'a link address of loopback',
+      input([notMac, DROP]),
+      comesIn({ ...V4, iiftype: 772, smac: 0 }),
+      'accept',
+    ],
+    ['a link address', input([notMac, DROP]), comesIn({ ...V4, iiftype: 1, smac: 5 }), 'drop'],
     ['one for either', input([reject('icmpx')], [DROP]), comesIn(V6), 'reject'],
   ])('%s', (_, ruleset, packet, expected) => {
     expect(judged(ruleset, packet)).toBe(expected);
@@ -227,12 +239,16 @@ describe('the way back', () => {
     ['leads elsewhere', from('198.51.100.200', 'eth1'), 'drop'],
     ['by the longer prefix', from('198.51.100.4', 'eth1'), 'accept'],
     ['and not by the shorter one', from('198.51.100.4', 'eth0'), 'drop'],
-    ['which in IPv6 is as good', from('2001:db8::4', 'eth0'), 'accept'],
-    ['and so is the longer one', from('2001:db8::4', 'eth1'), 'accept'],
+    ['by the longer one in IPv6', from('2001:db8::4', 'eth1'), 'accept'],
+    ['by either from a link-local address', from('fe80::4', 'eth1'), 'accept'],
     ['there is none', from('192.0.2.1', 'eth0'), 'drop'],
     ['of loopback', from('192.0.2.1', 'lo'), 'accept'],
   ])('%s', (_, packet, expected) => {
     expect(judged(spoofed, packet, HOST)).toBe(expected);
+  });
+  test('is not known where two routes of IPv6 are for the same network', () => {
+    expect(judged(spoofed, from('2001:db8:9::4', 'eth1'), HOST)).toBe('unknown');
+    expect(judged(spoofed, from('2001:db8:9::4', 'eth0'), HOST)).toBe('accept');
   });
   test('is not known without routes', () => {
     expect(judged(spoofed, from('192.0.2.1', 'eth0'))).toBe('unknown');

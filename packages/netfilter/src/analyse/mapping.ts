@@ -12,6 +12,7 @@ import {
   isEmpty,
   noPackets,
   packetsWhere,
+  samePackets,
 } from '../space/packet-set.ts';
 import { type Decision, hold, type PacketSet, type PacketSpace, release } from '../space/packet-space.ts';
 import { freeField } from './analysis.ts';
@@ -56,12 +57,16 @@ export function mappedDecision(
   if (to === 'nothing') decision = next;
   else {
     const typed = side === 'destination' ? withTypeOf(scope, then, nat) : then;
-    const unchanged = sameTuple(scope, part, address, port, to);
+    const marked = withStatus(typed, side);
+    // Mostly nobody asks, and comparing addresses costs a diagram each.
+    const unchanged = samePackets(marked, typed)
+      ? noPackets(space)
+      : sameTuple(scope, part, address, port, to);
     const target = {
       ...(to.address === undefined ? {} : { [address]: sets(space, to.address.bits) }),
       ...(to.port === undefined ? {} : { [port]: sets(space, to.port.bits) }),
     };
-    const changed = fieldFrom(withStatus(typed, side), target);
+    const changed = fieldFrom(marked, target);
     let rewritten = isEmpty(unchanged) ? changed : decide(unchanged, fieldFrom(typed, target), changed);
     const leaf = side === 'destination' ? scope.view.mappedLeaf?.(scope.rule, nat) : undefined;
     if (leaf !== undefined) rewritten = renameLeaves(rewritten, { [LEAF.accept]: leaf });

@@ -11,13 +11,9 @@ import { isEmpty, type PacketFields, samePackets } from '../space/packet-set.ts'
 import { inSomeOrder, type PacketSet } from '../space/packet-space.ts';
 import { spaceFor } from './analysis.ts';
 import { arrivals, arrivalsSpace, MAPPED, type Mapping, sourcesOf } from './arrivals.ts';
-import {
-  pairInput,
-  plainExample,
-  type Road,
-  rulesetDifferences,
-  withoutUnknown,
-} from './ruleset-difference.ts';
+import type { Road } from './compared-roads.ts';
+import { type DifferenceBox, differenceBoxes } from './difference-boxes.ts';
+import { pairInput, rulesetDifferences } from './ruleset-difference.ts';
 
 export interface PortQuestion {
   readonly family: IpFamily;
@@ -97,7 +93,7 @@ function sourceTexts(sources: PacketSet, family: IpFamily): SourceText[] {
 
 /** What one of two rulesets lets through and the other does not, on one way through the machine. */
 export interface Difference {
-  /** To the machine, through it, or from it. */
+  /** See `ROADS`. */
   readonly road: Road;
   readonly kind: 'opened' | 'closed';
   /** Boxes such as `198.51.100.0/24 × tcp × 22,80-90`. */
@@ -119,21 +115,32 @@ export function whatChanges(
   const pair = { family, before, after, host };
   return answered(
     inSomeOrder(spaceFor(pairInput(pair)), (space) => {
-      const { analysis, differences } = rulesetDifferences(space, pair);
-      return differences.flatMap(({ road, opened, closed }) =>
-        (
-          [
-            ['opened', opened],
-            ['closed', closed],
-          ] as const
-        ).flatMap(([kind, set]): Difference[] => {
-          const { possible, certain } = withoutUnknown(analysis, set);
-          const example = plainExample(isEmpty(certain) ? possible : certain);
-          if (example === undefined) return [];
-          const packets = packetBoxes(possible).boxes.map((box) => formatBox(space.layout, box));
-          return [{ road, kind, packets, example, certainty: isEmpty(certain) ? 'may' : 'must' }];
-        }),
+      const { differences } = rulesetDifferences(space, pair);
+      return differences.flatMap((difference) =>
+        grouped(differenceBoxes(difference).boxes).map(({ road, kind, certainty, boxes }) => ({
+          road,
+          kind,
+          certainty,
+          packets: boxes.map(({ box }) => formatBox(space.layout, box)),
+          example: boxes[0]!.example,
+        })),
       );
     }),
   );
+}
+
+type Group = Pick<Difference, 'road' | 'kind' | 'certainty'> & { readonly boxes: DifferenceBox[] };
+
+/** Those of new flows; where there are none, of all others. */
+function grouped(boxes: readonly DifferenceBox[]): Group[] {
+  const groups: Group[] = [];
+  const ofNew = boxes.filter(({ states }) => states.includes('new'));
+  for (const each of ofNew.length > 0 ? ofNew : boxes) {
+    const { road, kind, certainty } = each;
+    if (kind !== 'opened' && kind !== 'closed') continue;
+    const group = groups.find((one) => one.kind === kind && one.certainty === certainty);
+    if (group === undefined) groups.push({ road, kind, certainty, boxes: [each] });
+    else group.boxes.push(each);
+  }
+  return groups;
 }

@@ -87,6 +87,12 @@ const TRACKED: Need = {
   otherwise: 'no match',
 };
 
+/**
+ * nft hides that it asks for this before a link address, and xt_mac.c does too: ARPHRD_ETHER of if_arp.h, which loopback
+ * is not.
+ */
+const ETHERNET: Need = { field: 'iiftype', bits: 16, values: [1], otherwise: 'no match' };
+
 const HEADERS: Readonly<Record<string, readonly number[]>> = {
   tcp: [6],
   udp: [17],
@@ -181,7 +187,7 @@ function readPayload(protocol: string, field: string, place: Place): Reading {
     if (field === 'type') return { kind: 'constant', value: v4 ? 0x800n : 0x86ddn, bits: 16 };
     // There is a link header only on packets that came in.
     if (place.hook === 'output' || (place.hook === 'postrouting' && place.madeHere === true)) return NOTHING;
-    return number(field === 'saddr' ? 'smac' : 'dmac', 48);
+    return number(field === 'saddr' ? 'smac' : 'dmac', 48, [ETHERNET]);
   }
   const protocols = HEADERS[protocol];
   if (protocols === undefined) return ofHeader(`${protocol} ${field}`, []);

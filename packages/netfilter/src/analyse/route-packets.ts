@@ -1,6 +1,7 @@
 // Questions about the host's routes (`fib saddr . iif oif`, `-m rpfilter`) as sets of packets.
 import type { Expression } from '../model/expression.ts';
-import type { Host } from '../model/host.ts';
+import type { Host, HostRoute } from '../model/host.ts';
+import { bitsOf, type IpFamily } from '../net/address.ts';
 import { type IntervalSet, intervalSet, subtractIntervals } from '../net/interval.ts';
 import { prefixInterval } from '../net/prefix.ts';
 import { fieldOf, NO_INTERFACE, type WordField } from '../space/fields.ts';
@@ -8,7 +9,7 @@ import { packetsWhere, unionPackets } from '../space/packet-set.ts';
 import type { PacketSet } from '../space/packet-space.ts';
 import type { Analysis } from './analysis.ts';
 import type { Place } from './reading.ts';
-import { leadsBy, lookedUp } from './walk-route.ts';
+import { LINK_LOCAL, leadsBy, lookedUp } from './walk-route.ts';
 
 /** `asked`: packets whose route leads where it is asked for; `sure`: those of whose route one is sure. */
 export interface RoutedPackets {
@@ -32,40 +33,53 @@ export function routePackets(
   if (result === 'type' || !flags.includes('iif') || flags.includes('oif')) return undefined;
   const { words } = fieldOf(space.layout, 'iif') as WordField;
   const asked: PacketSet[] = [];
-  const known: string[] = [];
+  const sure: PacketSet[] = [];
   for (const device of words) {
     if (!hasLink(host, device)) continue;
-    known.push(device);
+    const by = (addresses: IntervalSet<bigint>): PacketSet =>
+      packetsWhere(space, { iif: device, [side]: addresses });
+    const all = [{ first: 0n, last: (1n << BigInt(bitsOf(family))) - 1n }];
     // What comes by loopback came from here.
     const isHome = device === 'lo' && hook === 'prerouting';
-    const there = isHome ? undefined : reachedBy(device, routes, family === 'ipv6');
-    if (isAsked(device)) asked.push(packetsWhere(space, { iif: device, ...(there && { [side]: there }) }));
-    if (there !== undefined && isAsked(NO_INTERFACE)) {
-      const all = [{ first: 0n, last: (1n << (family === 'ipv4' ? 32n : 128n)) - 1n }];
-      asked.push(packetsWhere(space, { iif: device, [side]: subtractIntervals(all, there) }));
-    }
+    const { yes, no } = isHome ? { yes: all, no: [] } : reachedBy(device, routes, all, family);
+    if (isAsked(device)) asked.push(by(yes));
+    if (isAsked(NO_INTERFACE)) asked.push(by(no));
+    sure.push(by(intervalSet([...yes, ...no])));
   }
-  return { asked: unionPackets(space, asked), sure: packetsWhere(space, { iif: known }) };
+  return { asked: unionPackets(space, asked), sure: unionPackets(space, sure) };
 }
 
 function hasLink({ links }: Host, device: string): boolean {
   return links.some(({ name }) => name === device);
 }
 
-/** The addresses to which a route leads by the interface. `strict`: other routes are not looked at. */
+interface Reached {
+  readonly yes: IntervalSet<bigint>;
+  readonly no: IntervalSet<bigint>;
+}
+
+/** The addresses to which a route leads by the interface, and to which none does; see `routeTo` for the rest. */
 function reachedBy(
   device: string,
-  routes: NonNullable<ReturnType<typeof lookedUp>>,
-  strict: boolean,
-): IntervalSet<bigint> {
-  const found: IntervalSet<bigint>[] = [];
+  routes: readonly HostRoute[],
+  all: IntervalSet<bigint>,
+  family: IpFamily,
+): Reached {
+  const yes: IntervalSet<bigint>[] = [];
+  const perhaps: IntervalSet<bigint>[] = [];
   let done: IntervalSet<bigint> = [];
   for (const route of routes) {
-    const leads = leadsBy(route, device);
-    if (strict && !leads) continue;
     const own = [prefixInterval(route.prefix)];
-    if (route.type === 'unicast' && leads) found.push(subtractIntervals(own, done));
+    if (route.type === 'unicast' && leadsBy(route, device)) {
+      yes.push(subtractIntervals(own, done));
+      if (family === 'ipv6') perhaps.push(own);
+    }
     done = intervalSet([...done, ...own]);
   }
-  return intervalSet(found.flat());
+  const sure = intervalSet(yes.flat());
+  if (family === 'ipv4') return { yes: sure, no: subtractIntervals(all, sure) };
+  const may = intervalSet(perhaps.flat());
+  const near = subtractIntervals([LINK_LOCAL], subtractIntervals([LINK_LOCAL], may));
+  const leads = intervalSet([...subtractIntervals(sure, [LINK_LOCAL]), ...near]);
+  return { yes: leads, no: subtractIntervals(all, intervalSet([...leads, ...may])) };
 }

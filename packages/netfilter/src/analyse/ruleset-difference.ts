@@ -4,22 +4,11 @@ import type { Ruleset } from '../model/ruleset.ts';
 import type { IpFamily } from '../net/address.ts';
 import { LEAF, packetsDecided } from '../space/decision.ts';
 import { forEvery, forSome } from '../space/packet-fields.ts';
-import {
-  examplePacket,
-  intersectPackets,
-  isEmpty,
-  type PacketFields,
-  packetsWhere,
-  subtractPackets,
-  unionPackets,
-} from '../space/packet-set.ts';
-import { hold, type PacketSet, type PacketSpace } from '../space/packet-space.ts';
+import { intersectPackets, isEmpty, subtractPackets, unionPackets } from '../space/packet-set.ts';
+import { type Decision, hold, type PacketSet, type PacketSpace } from '../space/packet-space.ts';
 import { type Analysis, type AnalysisInput, beginAnalysis } from './analysis.ts';
-import { type RoadOptions, roadDecision } from './road.ts';
+import { ROADS, type Road, roadTrips } from './compared-roads.ts';
 import { viewOf } from './scope.ts';
-
-export const ROADS = ['input', 'forward', 'output'] as const;
-export type Road = (typeof ROADS)[number];
 
 export interface RulesetPair {
   readonly family: IpFamily;
@@ -32,14 +21,36 @@ export interface RulesetPair {
   readonly roads?: readonly Road[];
 }
 
-/** The packets on one road that are let through by one of the two only. */
+/** Packets, by what is sure about them; they do not depend on what nobody can know. The sets are held. */
+export interface Doubted {
+  /** Whatever the unknown turns out to be. */
+  readonly certain: PacketSet;
+  /** If it turns out so: the certain ones are among them. */
+  readonly possible: PacketSet;
+}
+
+/** The packets that fare differently on one road. */
 export interface RoadDifference {
   readonly road: Road;
-  /** Not let through before, and now they are; where something unknown decides: they may be. */
-  readonly opened: PacketSet;
-  readonly closed: PacketSet;
-  /** Not let through by either, but told so (`reject`) by one of them only. */
-  readonly answered: PacketSet;
+  /** The packets that were compared. Held. */
+  readonly asked: PacketSet;
+  /** Not let through before, and now they are. */
+  readonly opened: Doubted;
+  readonly closed: Doubted;
+  /** Let through by neither; dropped before, and now told so (`reject`). */
+  readonly answered: Doubted;
+  /** Let through by neither; told so before, and now dropped. */
+  readonly silenced: Doubted;
+}
+
+export type DifferenceKind = Exclude<keyof RoadDifference, 'road' | 'asked'>;
+
+export interface RulesetDifferences {
+  readonly analysis: Analysis;
+  /** One for each road on which there is a difference. */
+  readonly differences: readonly RoadDifference[];
+  /** By road the packets that were compared, and those of them that may pass before and after. Held. */
+  readonly roads: ReadonlyMap<Road, { readonly asked: PacketSet; readonly kept: PacketSet }>;
 }
 
 /** The input of the analysis of both, for `spaceFor`. */
@@ -47,51 +58,108 @@ export function pairInput({ family, before, after, host }: RulesetPair): Analysi
   return { family, rulesets: [before, after], host };
 }
 
-/** A difference for each road on which there is one. The sets are held. */
-export function rulesetDifferences(
-  space: PacketSpace,
-  pair: RulesetPair,
-): { readonly analysis: Analysis; readonly differences: readonly RoadDifference[] } {
+/**
+ * Compares for all packets, in a space that `spaceFor(pairInput(pair))` describes. What is unknown in the same rule of
+ * both rulesets is taken to turn out the same in both. Throws TooLarge when the space's budget is used up.
+ */
+export function rulesetDifferences(space: PacketSpace, pair: RulesetPair): RulesetDifferences {
   const analysis = beginAnalysis(space, pairInput(pair));
-  const before = viewOf(analysis, pair.before);
-  const after = viewOf(analysis, pair.after);
-  const where = pair.where === undefined ? undefined : hold(pair.where(space));
-  const options: RoadOptions = {};
-  const differences = (pair.roads ?? ROADS).flatMap((road): RoadDifference[] => {
-    const was = hold(roadDecision(before, road, options));
-    const is = hold(roadDecision(after, road, options));
-    const among = (set: PacketSet): PacketSet =>
-      hold(where === undefined ? set : intersectPackets(set, where));
-    const accepts = (decision: typeof was): PacketSet => packetsDecided(decision, LEAF.accept, LEAF.unknown);
-    const opened = among(subtractPackets(accepts(is), accepts(was)));
-    const closed = among(subtractPackets(accepts(was), accepts(is)));
-    const rejects = (decision: typeof was): PacketSet => packetsDecided(decision, LEAF.reject);
-    const drops = (decision: typeof was): PacketSet => packetsDecided(decision, LEAF.drop);
-    const now = intersectPackets(rejects(is), drops(was));
-    const noLonger = intersectPackets(drops(is), rejects(was));
-    const answered = among(unionPackets(space, [now, noLonger]));
-    return [opened, closed, answered].every(isEmpty) ? [] : [{ road, opened, closed, answered }];
-  });
-  return { analysis, differences };
+  const before = roadTrips(viewOf(analysis, pair.before));
+  const after = roadTrips(viewOf(analysis, pair.after));
+  const differences: RoadDifference[] = [];
+  const roads = new Map<Road, { asked: PacketSet; kept: PacketSet }>();
+  for (const road of pair.roads ?? ROADS) {
+    const was = before(road);
+    const is = after(road);
+    const found = was.map(({ decision, packets }, i) => {
+      const now = is[i]!;
+      // Fields that the second ruleset alone reads may be of the question, too.
+      const asked = hold(
+        pair.where === undefined ? packets() : intersectPackets(packets(), pair.where(space)),
+      );
+      const changes = changesOf(analysis, asked, decision, now.decision);
+      const pass = (one: Decision): PacketSet => packetsDecided(one, LEAF.accept, LEAF.unknown);
+      const both = intersectPackets(asked, intersectPackets(pass(decision), pass(now.decision)));
+      const kept = hold(forSome(both, [...analysis.free.keys()]));
+      return { asked, changes, kept };
+    });
+    const asked = hold(
+      unionPackets(
+        space,
+        found.map((each) => each.asked),
+      ),
+    );
+    const kept = hold(
+      unionPackets(
+        space,
+        found.map((each) => each.kept),
+      ),
+    );
+    roads.set(road, { asked, kept });
+    const changes = joinChanges(
+      space,
+      found.map((each) => each.changes),
+    );
+    const isNone = Object.values(changes).every(({ possible }) => isEmpty(possible));
+    if (!isNone) differences.push({ road, asked, ...changes });
+  }
+  return { analysis, differences, roads };
 }
 
-/** The packets of a difference, whatever the unknown: possible with some of it, certain with all. */
-export function withoutUnknown(
-  analysis: Analysis,
-  set: PacketSet,
-): { readonly possible: PacketSet; readonly certain: PacketSet } {
+type Changes = Readonly<Record<DifferenceKind, Doubted>>;
+
+function changesOf(analysis: Analysis, asked: PacketSet, was: Decision, is: Decision): Changes {
   const free = [...analysis.free.keys()];
-  return { possible: forSome(set, free), certain: forEvery(set, free) };
+  const among = (decision: Decision, ...leaves: readonly number[]): PacketSet =>
+    intersectPackets(asked, packetsDecided(decision, ...leaves));
+  const doubted = (certain: PacketSet, possible: PacketSet): Doubted => ({
+    certain: hold(forEvery(certain, free)),
+    possible: hold(forSome(possible, free)),
+  });
+  /** Decided by `one` as `wanted`, and not by the other, neither so nor with a part that was not understood. */
+  const only = (one: Decision, wanted: number, other: Decision, unwanted: readonly number[]): Doubted => {
+    const certain = intersectPackets(among(one, wanted), among(other, ...unwanted));
+    const perhaps = intersectPackets(among(one, LEAF.unknown), among(other, ...unwanted));
+    const perhapsNot = intersectPackets(among(one, wanted), among(other, LEAF.unknown));
+    return doubted(certain, unionPackets(analysis.space, [certain, perhaps, perhapsNot]));
+  };
+  const refused = [LEAF.drop, LEAF.reject, LEAF.fall];
+  const plain = (one: Decision, a: number, other: Decision, b: number): Doubted => {
+    const both = intersectPackets(among(one, a), among(other, b));
+    return doubted(both, both);
+  };
+  return {
+    opened: only(is, LEAF.accept, was, refused),
+    closed: only(was, LEAF.accept, is, refused),
+    answered: plain(is, LEAF.reject, was, LEAF.drop),
+    silenced: plain(was, LEAF.reject, is, LEAF.drop),
+  };
 }
 
-/** A packet of the set that a person understands: a plain new connection if there is one. */
-export function plainExample(set: PacketSet): PacketFields | undefined {
-  const { space } = set;
-  return examplePacket(set, [
-    packetsWhere(space, { state: 'new' }),
-    packetsWhere(space, { proto: 'tcp' }),
-    packetsWhere(space, { tcpflags: 2 }),
-    packetsWhere(space, { sport: { first: 32_768, last: 60_999 } }),
-    packetsWhere(space, { dport: { first: 1, last: 65_535 } }),
-  ]);
+function joinChanges(space: PacketSpace, all: readonly Changes[]): Changes {
+  const join = (kind: DifferenceKind): Doubted => ({
+    certain: hold(
+      unionPackets(
+        space,
+        all.map((each) => each[kind].certain),
+      ),
+    ),
+    possible: hold(
+      unionPackets(
+        space,
+        all.map((each) => each[kind].possible),
+      ),
+    ),
+  });
+  return {
+    opened: join('opened'),
+    closed: join('closed'),
+    answered: join('answered'),
+    silenced: join('silenced'),
+  };
+}
+
+/** What may be so, but need not. */
+export function inDoubt({ certain, possible }: Doubted): PacketSet {
+  return subtractPackets(possible, certain);
 }

@@ -1,6 +1,7 @@
 // Where a route to an address leads: `fib saddr . iif oif`, `-m rpfilter`.
 import type { Host, HostRoute } from '../model/host.ts';
 import type { IpFamily } from '../net/address.ts';
+import type { Interval } from '../net/interval.ts';
 import { prefixInterval } from '../net/prefix.ts';
 import { longestFirst } from './address-types.ts';
 
@@ -11,23 +12,37 @@ export type RouteTo = (address: bigint, device: string | undefined) => string | 
 const PLAIN_TABLES: readonly number[] = [253, 254, 255];
 
 /**
- * The route to an address, or the one by `device`. nft_fib_ipv4.c takes the longest prefix and asks whether it leads there,
- * nft_fib_ipv6.c the longest of those that do; routes to the host itself lead nowhere. undefined: the routes are not
- * known, or rules choose between tables.
+ * The route to an address, and whether it is one by `device`: the longest prefix and the lowest metric decide. For
+ * link-local addresses of IPv6 other interfaces do not count. Of several routes for one prefix `-m rpfilter` of IPv6
+ * prefers that by the device (ip6t_rpfilter.c), and `fib` does not (nft_fib_ipv6.c): nobody knows. undefined: the routes
+ * are not known, or rules choose between tables.
  */
 export function routeTo(family: IpFamily, host: Host | undefined): RouteTo | undefined {
   const routes = lookedUp(family, host)?.map((route) => ({ ...prefixInterval(route.prefix), route }));
   if (routes === undefined) return undefined;
   return (address, device) => {
-    const strict = device !== undefined && family === 'ipv6';
-    const found = routes.find(
+    const strict = device !== undefined && family === 'ipv6' && isLinkLocal(address);
+    const all = routes.filter(
       ({ first, last, route }) => address >= first && address <= last && (!strict || leadsBy(route, device)),
-    )?.route;
+    );
+    const found = all[0]?.route;
     if (found?.type !== 'unicast') return '';
-    if (device !== undefined) return leadsBy(found, device) ? device : '';
+    if (device !== undefined) {
+      if (leadsBy(found, device)) return device;
+      const isRival = ({ route }: (typeof all)[number]): boolean =>
+        route.prefix.length === found.prefix.length && route.type === 'unicast' && leadsBy(route, device);
+      return family === 'ipv6' && all.some(isRival) ? undefined : '';
+    }
     const devices = new Set(found.nextHops.map((hop) => hop.device));
     return devices.size === 1 ? [...devices][0] : undefined;
   };
+}
+
+/** fe80::/10. */
+export const LINK_LOCAL: Interval<bigint> = { first: 0xfe80n << 112n, last: (0xfec0n << 112n) - 1n };
+
+function isLinkLocal(address: bigint): boolean {
+  return address >= LINK_LOCAL.first && address <= LINK_LOCAL.last;
 }
 
 /** The routes that all packets are looked up in, the one that counts first; undefined: not known, or it depends. */

@@ -137,3 +137,13 @@ test.each([
   expect(merged.problems).toEqual([]);
   expect(rulesOf(merged).flatMap(unknownParts)).toEqual([]);
 });
+
+test('no interface at all in other words', () => {
+  const none = { match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'INVAL/D' } };
+  const merged = merge(
+    [[none, xt('conntrack'), counter, accept]],
+    ['! -i + -m conntrack --ctdir REPLY -j ACCEPT'],
+  );
+  expect(merged.problems).toEqual([]);
+  expect(rulesOf(merged).flatMap(unknownParts)).toEqual([]);
+});

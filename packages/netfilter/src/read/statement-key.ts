@@ -28,6 +28,8 @@ function anyPort(left: Expression): Statement {
 }
 
 const LAST_PORT = 65535;
+/** What iptables-nft compares with for `! -i +`. */
+const NO_SUCH_INTERFACE = 'INVAL/D';
 
 function isPort(left: Expression): boolean {
   return left.kind === 'payload' && (left.field === 'sport' || left.field === 'dport');
@@ -45,6 +47,9 @@ function normalMatch(match: Match): Match {
   }
   if (left.kind === 'mask' && left.mask.kind === 'symbol') {
     return { ...match, left: { ...left, mask: flags([left.mask.name]) } };
+  }
+  if (right.kind === 'symbol' && right.name === NO_SUCH_INTERFACE) {
+    return { kind: 'match', operator: '!=', left, right: { kind: 'any' } };
   }
   return isPort(left) ? normalPort(match) : match;
 }

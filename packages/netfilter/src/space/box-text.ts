@@ -40,6 +40,20 @@ export function formatBox(layout: Layout, box: Box, options: BoxTextOptions = {}
   return parts.join(' × ') || 'anything';
 }
 
+/** The values of one field, as in `formatBox`; undefined: any. */
+export function formatBoxField(
+  layout: Layout,
+  box: Box,
+  name: string,
+  options: BoxTextOptions = {},
+): string | undefined {
+  const values = box[name];
+  const field = layout.fields.find((each) => each.name === name);
+  if (values === undefined || field === undefined) return undefined;
+  const special = name === 'dport' && isIcmp(layout, box) ? formatIcmp : undefined;
+  return formatValues(layout, field, values, options.values ?? 8, special);
+}
+
 function isIcmp(layout: Layout, box: Box): boolean {
   const proto = box['proto'];
   if (proto?.kind !== 'intervals') return false;
