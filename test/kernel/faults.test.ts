@@ -263,12 +263,7 @@ test('a kernel that has other rules than were sent: moat notices, goes back, and
   await active();
   const before = await state();
   const loses = (what: string): string => `if [ "$1" = -f ]; then sed -i '${what}' "$2"; fi\nexec $REAL "$@"`;
-  const garbles = [
-    loses('/9090/d'),
-    loses('s/9090/9091/'),
-    loses('/9090/s/counter/counter log/'),
-    loses('/9090/s/$/\\nip saddr 192.0.2.9 accept/'),
-  ];
+  const garbles = [loses('/9090/d'), loses('s/9090/9091/'), loses('/9090/s/$/\\nip saddr 192.0.2.9 accept/')];
   for (const script of garbles) {
     fakeNft(script);
     for (const words of [['allow', '9090/tcp'], NARROWING]) {
@@ -280,6 +275,14 @@ test('a kernel that has other rules than were sent: moat notices, goes back, and
       await expectSame(before);
     }
   }
+});
+
+test('a kernel that says the same in other words: what it has is proved, and that is told', async () => {
+  await active();
+  fakeNft(`if [ "$1" = -f ]; then sed -i '/9090/s/counter/counter log/' "$2"; fi\nexec $REAL "$@"`);
+  const result = await withFake('allow', '9090/tcp');
+  expect(result).toMatchObject({ code: 0 });
+  expect(result.stdout).toContain('the kernel lists the rules in other words than they were sent');
 });
 
 test('where the old rules cannot be put back the way back stays armed, and does it', {
