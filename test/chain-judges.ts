@@ -8,7 +8,7 @@ export const SIDES = ['src', 'dst', 'sport', 'dport'] as const;
 const [SRC, DST, DPORT] = [0, 1, 3];
 const PORT = [0n, 0xffffn] as const;
 const ADDRESS = [0n, 0xffff_ffffn] as const;
-export const UNIVERSE: Rectangle = [ADDRESS, ADDRESS, PORT, PORT];
+const UNIVERSE: Rectangle = [ADDRESS, ADDRESS, PORT, PORT];
 
 const LEAVES = { drop: 0, accept: 1, reject: 2 } as const;
 type Ending = keyof typeof LEAVES | 'fall';

@@ -3,13 +3,12 @@ import { renderReplacement, type Table, tableDifferences } from '@moat/netfilter
 import type { HeldLock } from '../kernel/lock.ts';
 import { nftApply } from '../kernel/nft.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { liveAt } from '../policy/live.ts';
 import { differenceLines } from '../proof/difference-text.ts';
 import { listTable } from './listed.ts';
 import type { Plan } from './plan.ts';
 import { proofOf } from './proved.ts';
 import { restoration } from './restoration.ts';
-import { compiledOf } from './run-time.ts';
+import { withoutBans } from './run-time.ts';
 import type { Workings } from './workings.ts';
 
 export type Loaded =
@@ -39,9 +38,7 @@ export async function loadRules(
     const sameRates = differences.every(
       ({ wanted, found: other }) => ![...wanted, ...other].some((line) => RATES.test(line)),
     );
-    // What packets and programs have put into sets since is no rule, and a gate that is open stands for its sentence.
-    const policy = liveAt(plan.file.policy, Math.floor(Date.now() / 1000));
-    const proof = found && proofOf(paths, policy, plan.links, compiledOf(found));
+    const proof = found && proofOf(paths, plan.policy, plan.links, withoutBans(found));
     if (found !== undefined && proof?.kind === 'proved' && sameRates)
       return { kind: 'ok', notes: [OTHER_WORDS] };
     const message = [

@@ -76,12 +76,14 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
-  /** Everything that decides on this machine, from before the change; absent where no rule changes. */
+  /** Everything that decides on this machine, from before the change; absent where no rule changes, or with huge sets. */
   readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
   readonly change: string | undefined;
   /** Whether `table` means what the policy means; undefined: moat is not active. */
   readonly proof: Exclude<ProofState, { kind: 'different' }> | undefined;
+  /** The sentences that are live now: what `table` was made from. */
+  readonly policy: Policy;
   /** What the interfaces are on this machine, as far as rules depend on it. */
   readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
@@ -97,10 +99,10 @@ export type PlanFailure =
   | { readonly kind: 'lockout'; readonly lockouts: readonly Lockout[] }
   /** The policy does not keep what it expects; `results` are those that fail. */
   | { readonly kind: 'expectation'; readonly results: readonly ExpectationResult[] }
-  /** The policy file or the loaded rules are not those that the change was planned on. */
-  | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
   /** The rules would not mean what the policy means: a mistake in moat. */
   | { readonly kind: 'unproved'; readonly difference: Difference }
+  /** The policy file or the loaded rules are not those that the change was planned on. */
+  | { readonly kind: 'stale'; readonly basis: string; readonly found: string }
   /** The policy file is gone although there was one. */
   | { readonly kind: 'no policy'; readonly file: string; readonly lastApplied: string };
 
@@ -149,7 +151,7 @@ export async function planChange(
   if (!enabled && !request.activate) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, links },
+      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -168,7 +170,7 @@ export async function planChange(
   // Also where nothing narrows: what is loaded may let in what no sentence says.
   const concerns = change !== undefined || narrowing.length > 0;
   // Takes about as long as what follows until it is needed.
-  const looking = change === undefined ? undefined : takeSnapshot();
+  const looking = change === undefined || isHuge(current) ? undefined : takeSnapshot();
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) {
@@ -197,7 +199,7 @@ export async function planChange(
   const snapshot = await looking;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
-    ...{ basis, oldText, file, warnings, notes, proof, links },
+    ...{ basis, oldText, file, warnings, notes, proof, policy, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },
   };
@@ -211,6 +213,14 @@ const GIVEN_UP =
 function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {
   const message = `\`${formatSentence(expectation)}\` does not hold, so this policy could not be enabled`;
   return { message, hint: first && counterexampleText(first) };
+}
+
+/** nft lists everything in sets each time that it is asked for rules: with 100,000 bans that takes seconds. */
+const MOST_ELEMENTS = 10_000;
+
+function isHuge(table: Table | undefined): boolean {
+  const count = table?.sets.reduce((sum, { elements }) => sum + elements.length, 0) ?? 0;
+  return count > MOST_ELEMENTS;
 }
 
 /** Who is let in for a time only should know it before the time is over. */

@@ -65,6 +65,12 @@ function elementValue(text: string): Value {
   return { kind: 'range', first: address(first.prefix), last: address(last.prefix) };
 }
 
+/** The table as it is with nobody banned and no flow ended; gates stay open. */
+export function withoutBans(table: Table): Table {
+  const sets = table.sets.map((set) => (gateEnd(set.name) === undefined ? emptied(set) : set));
+  return { ...table, sets };
+}
+
 function isBanSet({ name }: NamedSet): boolean {
   return name === BAN_SETS.ipv4 || name === BAN_SETS.ipv6;
 }
@@ -80,14 +86,6 @@ export function storedRules(table: Table): string {
     return until === undefined || left === undefined ? [] : [`#+ ${name} ipv4,ipv6 ${until} ${left}\n`];
   });
   return `${renderReplacement({ ...table, sets: table.sets.map(emptied) })}${gates.join('')}`;
-}
-
-/** A listed table as compile would have made it: nobody banned, no flow ended, gates open. */
-export function compiledOf(table: Table): Table {
-  return {
-    ...table,
-    sets: table.sets.map((set) => (gateEnd(set.name) === undefined ? emptied(set) : set)),
-  };
 }
 
 export function emptied(set: NamedSet): NamedSet {

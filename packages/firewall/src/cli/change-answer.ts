@@ -41,6 +41,8 @@ export function changeAnswer(
       return lockoutAnswer(result.lockouts);
     case 'expectation':
       return expectationAnswer(result.results);
+    case 'unproved':
+      return unprovedAnswer(result.difference);
     case 'stale': {
       const { basis, found } = result;
       const message =
@@ -48,8 +50,6 @@ export function changeAnswer(
         'the loaded rules have changed meanwhile; nothing was changed. Look, and say it again';
       return failure(ExitCode.refused, 'stale', message, { basis, found });
     }
-    case 'unproved':
-      return unprovedAnswer(result.difference);
     case 'no policy': {
       const message =
         `${result.file} is gone, and a policy without rules would close everything; nothing was changed. ` +
@@ -164,8 +164,8 @@ export function planJson(plan: Plan): object {
   return {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
-    basis: plan.basis,
     proof: plan.proof?.kind ?? null,
+    basis: plan.basis,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };

@@ -30,8 +30,13 @@ export function planEffects(
 }
 
 /** Text: why it is not known. */
-function effectsOfPlan({ snapshot, table, current }: Plan, bounds: Bounds): Effects | string | undefined {
-  if (snapshot === undefined || table === undefined) return undefined;
+function effectsOfPlan(
+  { snapshot, table, current, change }: Plan,
+  bounds: Bounds,
+): Effects | string | undefined {
+  if (table === undefined || change === undefined) return undefined;
+  if (snapshot === undefined)
+    return 'what changes for packets was not worked out: the sets are too large for that while you wait';
   if (snapshot.rulesets.nft === undefined) return 'what changes is not known: the rules could not be read';
   const { ruleset } = snapshotRuleset(snapshot);
   const count = ruleset.tables
