@@ -146,7 +146,7 @@ describe.each(Object.keys(FRAMEWORKS))('authorize in %s', (name) => {
     const url = new URL(await start({ authorize: () => false, public: ['GET /in'] }));
     const server = servers.at(-1)!;
     server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'));
-    const line = wire(Number(url.port));
+    const line = wire(Number(url.port), 5000);
     const answer = await line.exchange(
       'GET /in HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
       'GET',

@@ -32,7 +32,7 @@ describe.each(CURRENT)('%s, guarded', (name) => {
   });
 
   test('what is public answers, and a refusal tells nothing', async () => {
-    const line = wire(service.port);
+    const line = wire(service.port, 5000);
     const health = await line.exchange(written(plain('GET', '/health')), 'GET', false);
     expect(health).toMatch(/^HTTP\/1.1 200 .*fine$/s);
     const refused = await line.exchange(written(plain('GET', '/another-secret')), 'GET', false);

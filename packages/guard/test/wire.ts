@@ -23,8 +23,8 @@ export interface Wire {
 
 const SILENT = 150;
 
-/** A client of a port on 127.0.0.1. */
-export function wire(port: number): Wire {
+/** A client of a port on 127.0.0.1 that waits so many milliseconds for an answer; where each one has an answer, give more. */
+export function wire(port: number, patience: number = SILENT): Wire {
   let socket: Socket | undefined;
   const drop = () => {
     socket?.destroy();
@@ -45,7 +45,7 @@ export function wire(port: number): Wire {
           if (!keep || /\r\nconnection: close/i.test(answer)) drop();
           resolve(answer);
         };
-        const timer = setTimeout(() => done(false), SILENT);
+        const timer = setTimeout(() => done(false), patience);
         if (fresh) own.on('error', () => undefined);
         own.on('data', (chunk) => {
           answer += chunk.toString('latin1');
