@@ -49,11 +49,28 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
   };
 }
 
+const NAME = 'authorization';
+
+/** As the client sent it. Node makes `headers` out of `rawHeaders` when somebody asks first, which costs more than all else here. */
 function headerOf(request: WithHeaders): string | undefined {
-  if ('headers' in request) return request.headers.authorization;
-  // Hono makes an object of all headers to find one; Node has it at hand.
-  const incoming = (request.env as { incoming?: IncomingMessage } | undefined)?.incoming;
-  return incoming === undefined ? request.req.header('authorization') : incoming.headers.authorization;
+  const raw = rawHeadersOf(request);
+  if (raw !== undefined) {
+    // The first of several, as in `headers`.
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i]!;
+      if (name.length === NAME.length && name.toLowerCase() === NAME) return raw[i + 1];
+    }
+    return undefined;
+  }
+  return 'headers' in request ? request.headers.authorization : request.req.header(NAME);
+}
+
+type Incoming = Partial<Pick<IncomingMessage, 'rawHeaders'>>;
+
+/** Where Node's own request is: itself, in Fastify's request, in Koa's context, in what Hono's server hands over. */
+function rawHeadersOf(request: WithHeaders): readonly string[] | undefined {
+  const of = request as Incoming & { raw?: Incoming; req?: Incoming; env?: { incoming?: Incoming } };
+  return of.rawHeaders ?? of.raw?.rawHeaders ?? of.req?.rawHeaders ?? of.env?.incoming?.rawHeaders;
 }
 
 function isToken(text: string): boolean {
