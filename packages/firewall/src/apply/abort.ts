@@ -51,7 +51,7 @@ export async function abortChange(paths: Paths, { dryRun }: { dryRun: boolean })
   const pending = readPending(paths);
   if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
   if (dryRun) return { kind: 'would do it', secondsLeft: secondsUntil(pending.deadline) };
-  const ran = await run('sh', [wayBackFile(paths), pending.token]);
+  const ran = await run('sh', [wayBackFile(paths), pending.token, 'abort']);
   const after = readPending(paths);
   if (ran.kind === 'missing') return { kind: 'failed', message: 'there is no sh' };
   if (after?.token === pending.token) {

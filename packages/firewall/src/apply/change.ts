@@ -55,6 +55,8 @@ export type ChangeResult =
 export interface Waiting {
   readonly seconds: number;
   readonly fresh: boolean;
+  /** The end of the session that made it undoes it at once. */
+  readonly watched: boolean;
 }
 
 /** How long a command waits for another one to finish. */
@@ -170,7 +172,7 @@ async function carryOut(
     const seconds = secondsUntil(pending.deadline);
     if (!waits && plan.change !== undefined)
       notes.push('this joins the change that waits: unconfirmed, both go back');
-    return done({ seconds, fresh: waits }, notes);
+    return done({ seconds, fresh: waits, watched: pending.sessions.length > 0 }, notes);
   }
   return done(undefined, [...notes, ...(plan.activates ? await enableBoot(paths) : [])]);
 }
