@@ -11,7 +11,7 @@ import { addNamespace, createNetwork } from '../../lab/network.ts';
 import { isRealRoot } from '../../lab/privilege.ts';
 import { startSshd } from '../../lab/sshd.ts';
 import { eventually, pause } from '../../lab/waiting.ts';
-import { endWayBacks } from './way-backs.ts';
+import { commandLine, endWayBacks } from './way-backs.ts';
 
 const TRIALS = 25;
 /** Machines that take turns at the trials of one kind. */
@@ -67,11 +67,12 @@ async function nodeRemoved(name: string): Promise<Lane> {
     ...{ machine, moat },
     async trial() {
       expectDone(await machine.run(node, [MOAT_PROGRAM, ...CHANGE], { env: moat.env }));
+      const armed = performance.now();
       renameSync(node, `${node}-gone`);
       expect(
         (await machine.run('sh', ['-c', `${node} ${MOAT_PROGRAM} confirm`], { env: moat.env })).code,
       ).toBe(127);
-      return performance.now();
+      return armed;
     },
     async mend() {
       renameSync(`${node}-gone`, node);
@@ -80,17 +81,25 @@ async function nodeRemoved(name: string): Promise<Lane> {
   };
 }
 
+/** proc(5): /proc/PID/task/TID/children. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+  } catch {
+    return [];
+  }
+}
+
 async function moatKilled(name: string): Promise<Lane> {
   const machine = await bareMachine(name);
   const moat = await moatOn(machine);
-  const token = join(moat.root, 'var/lib/moat/pending/token');
   return {
     ...{ machine, moat },
     async trial(number) {
       const child = machine.spawn(process.execPath, [MOAT_PROGRAM, ...CHANGE], { env: moat.env });
       const ended = new Promise((resolve) => child.once('close', resolve));
-      while (!existsSync(token)) await pause(1);
-      // From the very moment that it is armed until well after the command would have been done.
+      while (!childrenOf(child.pid!).some((pid) => commandLine(pid).includes('back.sh'))) await pause(2);
+      // From the very moment that its clock runs until well after the command would have been done.
       await pause(number * 20);
       child.kill('SIGKILL');
       await ended;

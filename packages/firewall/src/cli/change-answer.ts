@@ -2,6 +2,7 @@
 import { formatAddress } from '@moat/netfilter';
 import { connectionText } from '../apply/advice.ts';
 import type { ChangeResult, Waiting } from '../apply/change.ts';
+import type { PeerChangeResult } from '../apply/peer-confirm.ts';
 import type { Lockout, Plan } from '../apply/plan.ts';
 import type { ExpectationResult } from '../meaning/expectation.ts';
 import { formatSentence } from '../policy/print.ts';
@@ -22,7 +23,7 @@ export interface PreviewOptions {
 
 /** `headline`: what was done, as one sentence without a full stop; made from the plan. */
 export function changeAnswer(
-  result: ChangeResult,
+  result: PeerChangeResult,
   headline: (plan: Plan) => string,
   { keeps = false, first = [] }: PreviewOptions = {},
 ): Answer {
@@ -31,6 +32,8 @@ export function changeAnswer(
       return failure(ExitCode.busy, 'busy', result.message);
     case 'failed':
       return failure(ExitCode.failed, 'failed', result.message);
+    case 'no peer':
+      return failure(ExitCode.refused, 'no-peer', result.message);
     case 'policy':
       return {
         code: ExitCode.mistake,
