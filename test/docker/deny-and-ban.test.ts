@@ -80,8 +80,11 @@ async function lastAnswers(flows: readonly Connection[], work: () => Promise<unk
     }
     return last;
   });
-  await work();
-  done = performance.now();
+  try {
+    await work();
+  } finally {
+    done = performance.now();
+  }
   return (await Promise.all(lasts)).map((last) => last - done);
 }
 
@@ -131,6 +134,7 @@ test('a deny on moat: what runs to host and container ends within a second, the 
   expect(await reach(blog)).toEqual(BOTH);
   expect(await admin!.alive()).toBe(true);
   expect(await adminHere!.alive()).toBe(true);
+  for (const session of sessions.splice(0)) await session.close();
   await moat.ok('delete', 'deny', 'from', BAD);
   expect(await reach(third)).toEqual(BOTH);
 });

@@ -1,4 +1,5 @@
 // Confirming by a peer: whoever a change comes from through a script or a fleet is reached again, by a new connection.
+import { readGenerations } from '../kernel/generations.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { formatPeer, type Peer, type PeerReach, reachPeer } from '../kernel/peer.ts';
 import { lastWayBack, readPending } from '../kernel/state.ts';
@@ -44,6 +45,8 @@ export async function makeChangeWithPeer(
       setTimeout(resolve, BETWEEN_MS);
     });
   }
+  // Somebody else may have kept it meanwhile.
+  if (readGenerations(paths).kept.has(change)) return { ...result, pending: undefined };
   const log = lastWayBack(paths);
   return {
     kind: 'failed',
