@@ -8,7 +8,7 @@ import type { CommandResult } from '../../lab/command.ts';
 import { type Moat, moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { bootStarter } from '../../packages/firewall/src/apply/boot-script.ts';
-import { sysvScript } from '../../packages/firewall/src/apply/init-script.ts';
+import { openrcScript, sysvScript } from '../../packages/firewall/src/apply/init-script.ts';
 import { pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { sealed } from '../../packages/firewall/src/kernel/sealed-text.ts';
 import { loadedTable, sameTable, tableOf } from './loaded.ts';
@@ -286,6 +286,19 @@ test('what an init starts: the script, and where that is broken the emergency ru
   expect((await network.server.run('sh', [init])).code).toBe(2);
 });
 
+test('what OpenRC starts does the same', async () => {
+  const init = join(moat.root, 'init');
+  writeFileSync(init, openrcScript(pathsUnder(moat.root), [2222]));
+  // Of openrc-run(8) no more than what the script asks of it.
+  const start = `ebegin() { :; }; eend() { exit "$1"; }; . ${init}; depend() { :; }; start`;
+  expect(await boot('sh', '-c', start)).toMatchObject({ code: 0, record: 'rung confirmed\n' });
+  put('boot.sh', undefined);
+  expect(await boot('sh', '-c', start)).toMatchObject({
+    code: 1,
+    record: expect.stringMatching(/^rung emergency\n/),
+  });
+});
+
 test("the unit's second command does all that its first could not do in the sandbox", async () => {
   const { begin, finish } = bootStarter(pathsUnder(moat.root), [2222]);
   const [first, second] = ['begin', 'finish'].map((name) => join(moat.root, name)) as [string, string];
@@ -365,5 +378,5 @@ test('what was confirmed before is what was loaded before, whatever is said twic
   await expectRules(tableOf(readFileSync(moat.policy, 'utf8')));
   expect(rules('boot.before.nft')).toBe(kept);
   await moat.ok('disable');
-  expect(FILES.map((name) => existsSync(at(name)))).toEqual([false, false, true, true]);
+  expect(FILES.map((name) => existsSync(at(name)))).toEqual([false, false, false, true]);
 });

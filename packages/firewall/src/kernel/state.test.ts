@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -90,6 +98,21 @@ test('what is torn never becomes the rules from before', () => {
   stageBootRules(paths, 'a\n').commit();
   stageBootRules(paths, 'b\n').commit();
   writeFileSync(bootFile(paths), sealed('b\n').slice(0, -2));
+  stageBootRules(paths, 'c\n').commit();
+  expect(ladder()).toEqual([sealed('c\n'), sealed('a\n')]);
+});
+
+test('stopped between the two names, the last confirmed rules are there, whole', () => {
+  makeFolders(paths);
+  stageBootRules(paths, 'a\n').commit();
+  const staged = stageBootRules(paths, 'b\n');
+  // A folder in its place is what rename(2) fails on.
+  rmSync(bootFile(paths));
+  mkdirSync(bootFile(paths));
+  expect(() => staged.commit()).toThrow();
+  expect(readFileSync(bootFileBefore(paths), 'utf8')).toBe(sealed('a\n'));
+  rmSync(bootFile(paths), { recursive: true });
+  staged.abandon();
   stageBootRules(paths, 'c\n').commit();
   expect(ladder()).toEqual([sealed('c\n'), sealed('a\n')]);
 });

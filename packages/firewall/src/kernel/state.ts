@@ -150,8 +150,12 @@ function withoutTimes(rules: string): string {
   return rules.replaceAll(/^#\+ .*\n/gm, '');
 }
 
-/** The next boot finds no rules. Those before go first: alone, nobody would know of them. */
+/**
+ * The next boot finds no rules. First what loads them, which would take their absence for an accident; then those before,
+ * which nobody would know of alone.
+ */
 export function forgetBootRules(paths: Paths): void {
+  rmSync(bootScriptFile(paths), { force: true });
   rmSync(bootFileBefore(paths), { force: true });
   rmSync(bootFile(paths), { force: true });
 }
