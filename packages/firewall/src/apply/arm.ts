@@ -5,6 +5,7 @@ import { nftCheck } from '../kernel/nft.ts';
 import { ownNetwork } from '../kernel/own-network.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { startDetachedShell } from '../kernel/shell.ts';
+import { sshPorts } from '../kernel/ssh-ports.ts';
 import {
   bootId,
   createPending,
@@ -19,7 +20,6 @@ import {
   wayBackLog,
 } from '../kernel/state.ts';
 import { startService, startTimer, stopService, stopTimer, systemdRefusal } from '../kernel/systemd.ts';
-import { sshPorts } from './boot.ts';
 import { emergencyRules } from './emergency.ts';
 import type { Plan } from './plan.ts';
 import { restoration } from './restoration.ts';

@@ -26,7 +26,7 @@ import {
 } from '../kernel/state.ts';
 import { arm, newChange } from './arm.ts';
 import { basisOf } from './basis.ts';
-import { enableBoot } from './boot.ts';
+import { keepBoot } from './boot.ts';
 import { cutFlows, forgetCut } from './cut.ts';
 import { generationOf } from './generation.ts';
 import { listTable } from './listed.ts';
@@ -177,7 +177,7 @@ async function carryOut(
     const watched = pending.sessions.length > 0;
     return done({ change: pending.change, seconds, fresh: waits, watched }, notes);
   }
-  return done(undefined, [...notes, ...(plan.activates ? await enableBoot(paths) : [])]);
+  return done(undefined, [...notes, ...(await keepBoot(paths, { again: plan.activates }))]);
 }
 
 /** Who came in while the rules were changing came in by the old ones as likely as not, and cannot confirm. */

@@ -6,7 +6,7 @@ import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { lastWayBack, type Pending, readPending, secondsUntil, stageBootRules } from '../kernel/state.ts';
 import { disarm } from './arm.ts';
-import { enableBoot } from './boot.ts';
+import { keepBoot } from './boot.ts';
 import { listTable } from './listed.ts';
 import { restoration } from './restoration.ts';
 import { settlePending } from './settle.ts';
@@ -59,7 +59,7 @@ async function confirmLocked(paths: Paths, witnessed?: string): Promise<ConfirmR
   keepGenerations(paths, pending.change);
   // First of all the clock: it must not strike while systemd takes its time.
   await disarm(paths);
-  return { kind: 'confirmed', notes: await enableBoot(paths) };
+  return { kind: 'confirmed', notes: await keepBoot(paths, { again: true }) };
 }
 
 /**

@@ -1,10 +1,17 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
-import { renderChange, type Snapshot, type Table, tableDifferences } from '@moat/netfilter';
+import {
+  renderChange,
+  renderReplacement,
+  type Snapshot,
+  type Table,
+  tableDifferences,
+} from '@moat/netfilter';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { gateEnd } from '../compile/gate.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
 import { readBanLines } from '../kernel/ban-file.ts';
+import { readBootRecord } from '../kernel/boot-record.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
@@ -14,7 +21,7 @@ import { takeSnapshot } from '../kernel/snapshot.ts';
 import {
   appliedPolicyFile,
   readAppliedPolicy,
-  readBootRules,
+  hasBootRules,
   readPending,
   readPolicyText,
   wayBackSinceChange,
@@ -152,7 +159,7 @@ export async function planChange(
   if (request.basis !== undefined && request.basis !== basis) {
     return { kind: 'stale', basis: request.basis, found: basis };
   }
-  const enabled = current !== undefined || readBootRules(paths) !== undefined;
+  const enabled = current !== undefined || hasBootRules(paths);
   const needsLinks = enabled || request.activate || file.policy.expectations.length > 0;
   const links = needsLinks ? await containerLinks(await readDocker()) : NO_LINKS;
   const now = Math.floor(Date.now() / 1000);
@@ -169,8 +176,10 @@ export async function planChange(
   const compiled = compile(policy, links);
   const proof = proofOf(paths, policy, links, compiled);
   if (proof.kind === 'different') return { kind: 'unproved', difference: proof.difference };
-  const table = withRunTime(compiled, current, readBanLines(paths), now);
-  const change = renderChange(table, current);
+  // What a boot could not load is not in the kernel, and that does not mean that it is over.
+  const lost = (readBootRecord(paths)?.without.length ?? 0) > 0;
+  const table = withRunTime(compiled, lost ? undefined : current, readBanLines(paths), now);
+  const change = lost && current !== undefined ? renderReplacement(table) : renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
     policy,

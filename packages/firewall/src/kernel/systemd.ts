@@ -39,6 +39,11 @@ export function removeUnit(path: string): Promise<SystemdResult> {
   });
 }
 
+/** What failed at boot is mended: `systemctl --failed` need not tell of it any more. */
+export function clearFailure(unit: string): Promise<SystemdResult> {
+  return guarded(() => systemctl(['reset-failed', unit]));
+}
+
 /**
  * Runs a command once, as root, `seconds` from now, by `systemd-run --on-active`: it belongs to systemd and
  * outlives this process and its session. `name` is without the ending; `NAME.timer` and `NAME.service` must
