@@ -1,4 +1,5 @@
 // Test groups: unit runs anywhere in seconds; kernel, docker and system need root and namespaces.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const slow = { pool: 'forks', fileParallelism: false, testTimeout: 120_000, hookTimeout: 180_000 } as const;
@@ -15,6 +16,10 @@ export default defineConfig({
             'test/unit/**/*.test.ts',
             'lab/**/*.test.ts',
           ],
+          // One process for many files: starting one and loading what all of them need takes longer than most tests.
+          pool: 'forks',
+          isolate: false,
+          maxWorkers: availableParallelism(),
           // Properties try thousands of cases; on a busy machine that takes longer than vitest's five seconds.
           testTimeout: 30_000,
         },
