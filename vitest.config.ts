@@ -1,8 +1,9 @@
 // Test groups: unit runs anywhere in seconds; kernel, docker and system need root and namespaces.
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { privatePool } from './scripts/private-pool.mjs';
 
-const slow = { pool: 'forks', fileParallelism: false, testTimeout: 120_000, hookTimeout: 180_000 } as const;
+const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } as const;
 
 export default defineConfig({
   test: {
@@ -24,9 +25,17 @@ export default defineConfig({
           testTimeout: 30_000,
         },
       },
-      { test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], ...slow } },
-      { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], ...slow } },
-      { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...slow } },
+      {
+        test: {
+          name: 'kernel',
+          include: ['test/kernel/**/*.test.ts'],
+          // They wait more than they compute.
+          maxWorkers: availableParallelism() + 1,
+          ...slow,
+        },
+      },
+      { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], fileParallelism: false, ...slow } },
+      { test: { name: 'system', include: ['test/system/**/*.test.ts'], fileParallelism: false, ...slow } },
     ],
   },
 });
