@@ -5,6 +5,9 @@ import { privatePool } from './scripts/private-pool.mjs';
 
 const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } as const;
 
+/** What measures time, or makes the machine busy: after the others of the group, one after the other. */
+const ALONE = ['window', 'parallel', 'kill', 'fault-matrix'].map((name) => `test/kernel/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     projects: [
@@ -29,11 +32,13 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
+          exclude: [...ALONE],
           // They wait more than they compute.
           maxWorkers: availableParallelism() + 1,
           ...slow,
         },
       },
+      { test: { name: 'kernel-alone', include: [...ALONE], fileParallelism: false, ...slow } },
       { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], fileParallelism: false, ...slow } },
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], fileParallelism: false, ...slow } },
     ],

@@ -95,7 +95,8 @@ async function runGroup(group) {
   const report = join(folder, 'report.json');
   const code = await vitest([
     'run',
-    ...['--project', group],
+    // Also `kernel-alone`.
+    ...['--project', group, '--project', `${group}-*`],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...files,
