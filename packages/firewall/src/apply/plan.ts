@@ -20,8 +20,8 @@ import { readSession, type Session } from '../kernel/session.ts';
 import { takeSnapshot } from '../kernel/snapshot.ts';
 import {
   appliedPolicyFile,
-  readAppliedPolicy,
   hasBootRules,
+  readAppliedPolicy,
   readPending,
   readPolicyText,
   wayBackSinceChange,
