@@ -18,6 +18,7 @@ import { planVerb } from './plan.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
+import { selfTestVerb } from './self-test.ts';
 import { settingsVerb } from './settings.ts';
 import { REPORTS, showVerb } from './show.ts';
 import { snapshotVerb } from './snapshot.ts';
@@ -190,6 +191,12 @@ function program(printed: string[]): Command {
         READS,
       ),
     );
+  // Run by moat itself, where it can do no harm.
+  moat
+    .command('self-test', { hidden: true })
+    .argument('[words...]')
+    .exitOverride()
+    .action((words: string[]) => withContext(moat, ['self-test', ...words], selfTestVerb));
   moat
     .command('version')
     .description('print the version')
