@@ -10,7 +10,7 @@ import { bootScriptFile, forgetBootRules, stageBootRules } from '../kernel/state
 import { installUnit, removeUnit, systemdRefusal, unitExists } from '../kernel/systemd.ts';
 import { BOOT_UNIT, bootScript, bootUnit } from './boot-unit.ts';
 
-const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
+export const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
 
 /** Installs the unit that loads the rules for boot; returns what the admin should know about it. */
 export async function enableBoot(paths: Paths): Promise<string[]> {
@@ -47,7 +47,8 @@ export function isBootUnitThere(paths: Paths): boolean {
   return paths.root !== '' || unitExists(UNIT_FILE);
 }
 
-function unitRefusal(paths: Paths): string | undefined {
+/** Why no unit is installed here, in words; undefined: one is. */
+export function unitRefusal(paths: Paths): string | undefined {
   return paths.root === '' ? systemdRefusal() : `everything is kept under ${paths.root}`;
 }
 

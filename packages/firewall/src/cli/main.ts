@@ -8,6 +8,7 @@ import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { diffVerb } from './diff.ts';
+import { doctorVerb } from './doctor.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
 import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
@@ -155,6 +156,12 @@ function program(printed: string[]): Command {
     'audit',
     'what strangers can reach on this machine, what answers there and who opened it; needs no moat in use',
     async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
+    () => true,
+  );
+  verb(
+    'doctor',
+    'what will bite on this machine, what mends it, and whether the way back works here; changes nothing',
+    async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : doctorVerb(context)),
     () => true,
   );
   moat
