@@ -56,7 +56,9 @@ export function bootRules({ machine }: Facts): Finding[] {
     const what = 'the rules of moat are in force, but not kept for the next boot';
     return [{ ...finding, what, why: 'after it, what they close is open' }];
   }
-  if (boot.refusal === undefined) return [];
+  // Where no rules of moat load these do not either.
+  const hopeless = machine.missingFeatures?.some((feature) => feature.for === 'everything') ?? false;
+  if (boot.refusal === undefined || hopeless) return [];
   return [
     {
       ...finding,

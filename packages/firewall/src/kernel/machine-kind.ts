@@ -1,5 +1,5 @@
 // What kind of machine this is, as far as firewalls have to know.
-import { existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { systemdRuns } from './own-network.ts';
 import { run } from './process.ts';
 
@@ -35,7 +35,16 @@ export async function clockIsSynchronised(): Promise<boolean | undefined> {
 
 /** Of these programs the ones that are in none of the folders of a PATH. */
 export function missingPrograms(names: readonly string[], path: string): string[] {
-  return names.filter((name) => !path.split(':').some((folder) => existsSync(`${folder}/${name}`)));
+  return names.filter((name) => !path.split(':').some((folder) => isProgram(`${folder}/${name}`)));
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readOr(file: string): string {
