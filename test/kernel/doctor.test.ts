@@ -1,12 +1,17 @@
 // moat doctor on hosts that were prepared badly: each finding is told and nothing else, and what it says mends it.
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type PrivateHost, startPrivateHost } from '../../lab/private-host.ts';
 import { isRealRoot } from '../../lab/privilege.ts';
 import { startSshd } from '../../lab/sshd.ts';
 import { generationText } from '../../packages/firewall/src/kernel/generations.ts';
 import { documentedSchema, schemaProblems } from '../json-schema.ts';
+import { commandLine } from './way-backs.ts';
 
-vi.setConfig({ maxConcurrency: 3, testTimeout: 90_000 });
+vi.setConfig({ maxConcurrency: 3, testTimeout: 60_000, hookTimeout: 60_000 });
 
 interface Told {
   readonly ok: boolean;
@@ -22,8 +27,12 @@ interface Told {
 
 const SCHEMA = documentedSchema('doctor');
 
-async function doctor(host: PrivateHost, ...before: string[]): Promise<Told & { readonly code: number }> {
-  const [command = '', ...args] = [...before, ...host.moatCommand, 'doctor', '--json'];
+async function doctor(
+  host: PrivateHost,
+  options: readonly string[] = [],
+  before: readonly string[] = [],
+): Promise<Told & { readonly code: number }> {
+  const [command = '', ...args] = [...before, ...host.moatCommand, 'doctor', '--json', ...options];
   const { code, stdout, stderr } = await host.run(command, args);
   if (stdout === '') throw new Error(stderr);
   const told = JSON.parse(stdout) as Told;
@@ -31,11 +40,22 @@ async function doctor(host: PrivateHost, ...before: string[]): Promise<Told & { 
   return { ...told, code };
 }
 
+/** What `moat allow 22` and `moat enable --confirm 0` leave: it is made once. */
+let state: string;
+
+beforeAll(async () => {
+  state = join(await mkdtemp(join(tmpdir(), 'moat-doctor-')), 'state.tar');
+  await onHost(async (host) => {
+    await moat(host, 'allow', '22');
+    await moat(host, 'enable', '--confirm', '0');
+    await host.sh(`tar -cf ${state} /etc/moat /var/lib/moat 2>/dev/null`);
+  });
+});
+
 /** A policy that lets ssh in, in force and for the next boot. */
 async function enabled(host: PrivateHost, ...sentences: string[]): Promise<void> {
-  await moat(host, 'allow', '22');
-  for (const sentence of sentences) await moat(host, ...sentence.split(' '));
-  await moat(host, 'enable', '--confirm', '0');
+  await host.sh(`tar -C / -xf ${state}; nft -f /var/lib/moat/boot.nft`);
+  for (const sentence of sentences) await moat(host, ...sentence.split(' '), '--confirm', '0');
 }
 
 async function moat(host: PrivateHost, ...words: string[]): Promise<void> {
@@ -181,7 +201,7 @@ const BAD_HOSTS: readonly BadHost[] = [
       const says = '/dev/stdin:4:14-29: Error: Could not process rule: Operation not supported';
       await brokenNft(host, 'echo "$text" | grep -q "ct label set"', says);
     },
-    mend: (host) => host.sh('rm /usr/local/sbin/nft').then(() => {}),
+    mend: (host) => host.sh('rm -f /usr/local/sbin/nft').then(() => {}),
   },
   {
     ...{ name: 'no way to nftables', id: 'nft-refused', severity: 'high', says: 'in this container (lxc)' },
@@ -334,6 +354,10 @@ const BAD_HOSTS: readonly BadHost[] = [
 const stops: (() => Promise<void>)[] = [];
 afterAll(async () => {
   await Promise.all(stops.map((stop) => stop()));
+  await rm(dirname(state), { recursive: true, force: true });
+  // No trial left anybody behind.
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  expect(pids.filter((pid) => commandLine(Number(pid)).includes('/run/moat-self-test/'))).toEqual([]);
 });
 
 async function onHost(work: (host: PrivateHost) => Promise<void>): Promise<void> {
@@ -356,10 +380,96 @@ describe.runIf(isRealRoot())('doctor', { concurrent: true }, () => {
       expect(told.notKnown).toEqual([]);
     }));
 
+  test('nft that loads nothing when it is time to go back', () =>
+    onHost(async (host) => {
+      await moat(host, 'allow', '22');
+      await brokenNft(host, '[ "$last" = - ] || echo "$last" | grep -q "/pending/rules.nft$"', 'no memory');
+      const why = expect.stringContaining('no memory');
+      const told = await doctor(host);
+      expect(told.wayBack).toMatchObject({ result: 'fails', step: 'go back', why });
+      expect(told.findings).toEqual([expect.objectContaining({ id: 'way-back-test', severity: 'high' })]);
+      // Nobody is brought to where there is no way back from, unless he says so.
+      const refused = await host.moat('enable');
+      expect(refused.code).toBe(3);
+      expect(refused.stderr).toContain('the way back does not work on this machine (go back)');
+      expect((await host.run('nft', ['list', 'tables'])).stdout).toBe('');
+      await moat(host, 'enable', '--confirm', '0');
+    }));
+
+  test('a shell that waits and is killed', () =>
+    onHost(async (host) => {
+      // What it sleeps with ends it.
+      await host.put('/usr/local/sbin/sleep', '#!/bin/sh\nkill -KILL $PPID\n', '755');
+      const told = await doctor(host);
+      const why = expect.stringContaining('the shell that waits did nothing');
+      expect(told.wayBack).toMatchObject({ result: 'fails', step: 'go back', why });
+      expect(told.findings.map(({ id }) => id)).toEqual(['way-back-test']);
+    }));
+
+  test('without flock: the trial says so as well', () =>
+    onHost(async (host) => {
+      await host.sh('mount --bind /dev/null /usr/bin/flock');
+      const told = await doctor(host);
+      expect(told.wayBack).toMatchObject({ result: 'fails', why: expect.stringContaining('flock') });
+      expect(told.findings.map(({ id }) => id)).toEqual(['way-back-programs']);
+    }));
+
+  test('without namespaces: the trial says that it was none', () =>
+    onHost(async (host) => {
+      await enabled(host);
+      await host.sh('mount --bind /dev/null /usr/bin/unshare');
+      const told = await doctor(host);
+      expect(told.wayBack).toMatchObject({ result: 'not tried', why: expect.stringContaining('unshare') });
+      expect(told).toMatchObject({ code: 0, findings: [], notKnown: [expect.stringContaining('what nft')] });
+    }));
+
+  test('the first `enable` tries the way back, the next one knows', () =>
+    onHost(async (host) => {
+      await moat(host, 'allow', '22');
+      await moat(host, 'enable');
+      const [kernel] = (await host.run('uname', ['-r'])).stdout.split('\n');
+      expect((await host.run('cat', ['/var/lib/moat/tried'])).stdout.trim()).toBe(kernel);
+      await moat(host, 'abort');
+      // A nft that could not go back in a trial, were there one.
+      await brokenNft(host, 'echo "$last" | grep -q self-test', 'no memory');
+      await moat(host, 'enable');
+      await moat(host, 'abort');
+    }));
+
+  test('a trial leaves nothing behind, and touches neither rules nor files of the host', () =>
+    onHost(async (host) => {
+      await enabled(host);
+      const seen =
+        'nft list ruleset; find /etc/moat /var/lib/moat /run -path /run/.over -prune -o -type f -printf "%p %T@\\n" | sort';
+      const before = await host.sh(seen);
+      expect((await doctor(host)).wayBack).toMatchObject({ result: 'works' });
+      expect(await host.sh(seen)).toBe(before);
+      // Told of the network that it is in, the inside of a trial touches nothing.
+      const typed = await host.moat('self-test', readlinkSync(host.machine.path));
+      expect(typed.code).toBe(1);
+      expect(typed.stderr).toContain('in a network namespace of its own');
+      expect(await host.sh(seen)).toBe(before);
+    }));
+
+  test('a snapshot tells what a file can know', () =>
+    onHost(async (host) => {
+      await host.sh(
+        'iptables-nft -A INPUT -p tcp --dport 22 -j DROP; iptables-legacy -A INPUT -s 192.0.2.9 -j DROP',
+      );
+      await host.sh('ip6tables-nft -A INPUT -p tcp --dport 22 -j DROP');
+      await host.sh('ufw allow 80 && ufw --force enable; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding');
+      const { stop } = await startSshd(host.machine);
+      stops.push(stop);
+      await moat(host, 'snapshot', '/run/host.json');
+      const told = await doctor(host, ['--snapshot', '/run/host.json']);
+      expect(told.findings.map(({ id }) => id)).toEqual(['ssh-port', 'other-manager', 'two-iptables']);
+      expect(told).toMatchObject({ wayBack: null, notKnown: [expect.stringContaining('the way back')] });
+    }));
+
   test.each(BAD_HOSTS)('$name', ({ id, severity, says, prepare, mend = mendAsTold, before = [] }) =>
     onHost(async (host) => {
       await prepare(host);
-      const told = await doctor(host, ...before);
+      const told = await doctor(host, ['--quick'], before);
       expect(told.findings).toEqual([
         expect.objectContaining({ id, severity, what: expect.stringContaining(says) }),
       ]);
@@ -367,7 +477,7 @@ describe.runIf(isRealRoot())('doctor', { concurrent: true }, () => {
       const [{ mend: commands } = { mend: [] }] = told.findings;
       expect(commands.length).toBeGreaterThan(0);
       for (const command of commands) await mend(host, command);
-      expect((await doctor(host)).findings).toEqual([]);
+      expect((await doctor(host, ['--quick'])).findings).toEqual([]);
     }),
   );
 });

@@ -9,8 +9,8 @@ import { ExitCode } from './exit-code.ts';
 import { readInput } from './input.ts';
 import { type Answer, colour, failure, say } from './say.ts';
 
-/** Changes nothing. Ends with 3 where something is found, as `moat check` does. */
-export async function doctorVerb(context: Context): Promise<void> {
+/** Changes nothing. `quick`: without trying the way back. Ends with 3 where something is found, as `moat check` does. */
+export async function doctorVerb(context: Context, { quick }: { readonly quick: boolean }): Promise<void> {
   const { snapshot, rulesets, json } = context.options;
   const live = snapshot === undefined && rulesets.length === 0;
   if (live && process.geteuid?.() !== 0) {
@@ -18,7 +18,7 @@ export async function doctorVerb(context: Context): Promise<void> {
       "moat doctor looks at everybody's rules, processes and files, which takes root: sudo moat doctor";
     return say(context, failure(ExitCode.notPermitted, 'not-root', message));
   }
-  const trying = live ? testWayBack() : undefined;
+  const trying = live && !quick ? testWayBack() : undefined;
   const read = await readInput(context);
   if (!read.ok) return say(context, read.answer);
   const facts = await gatherFacts(context, read.input, live);

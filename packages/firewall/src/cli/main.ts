@@ -158,12 +158,23 @@ function program(printed: string[]): Command {
     async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : auditVerb(context)),
     () => true,
   );
-  verb(
-    'doctor',
-    'what will bite on this machine, what mends it, and whether the way back works here; changes nothing',
-    async (context, words) => (words.length > 1 ? say(context, tooMuch(words, 1)) : doctorVerb(context)),
-    () => true,
-  );
+  moat
+    .command('doctor')
+    .description(
+      'what will bite on this machine, what mends it, and whether the way back works here; changes nothing',
+    )
+    .argument('[words...]')
+    .option('--quick', 'without trying the way back')
+    .exitOverride()
+    .action((words: string[], { quick = false }: { quick?: boolean }) =>
+      withContext(
+        moat,
+        ['doctor', ...words],
+        async (context) =>
+          words.length > 0 ? say(context, tooMuch(['doctor', ...words], 1)) : doctorVerb(context, { quick }),
+        READS,
+      ),
+    );
   moat
     .command('check')
     .description('rules and sentences that never decide anything, ports open over IPv4 or IPv6 only')

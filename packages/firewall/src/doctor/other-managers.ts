@@ -1,5 +1,5 @@
 // Another program that keeps a firewall of its own on this machine, now or from the next boot on.
-import { ownerOfChain, type Ruleset } from '@moat/netfilter';
+import { calledChains, ownerOfRule, type Ruleset } from '@moat/netfilter';
 import type { Facts, LiveFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 
@@ -59,9 +59,12 @@ function isOracles(name: string, machine: LiveFacts | undefined): boolean {
   return name === 'netfilter-persistent' && (machine?.files.oracleRules.length ?? 0) > 0;
 }
 
-/** Owners of chains that have rules. */
+/** Owners of rules that do more than call a chain: ufw leaves empty chains behind, with the calls to them. */
 function ownersIn(ruleset: Ruleset): ReadonlySet<string> {
-  const chains = ruleset.tables.flatMap((table) => table.chains.map((chain) => ({ table, chain })));
-  const used = chains.filter(({ chain }) => chain.rules.length > 0);
-  return new Set(used.map(({ table, chain }) => ownerOfChain(ruleset, table, chain).name));
+  const owners = new Set<string>();
+  for (const table of ruleset.tables)
+    for (const chain of table.chains)
+      for (const rule of chain.rules)
+        if (calledChains(rule, table).length === 0) owners.add(ownerOfRule(ruleset, table, chain, rule).name);
+  return owners;
 }

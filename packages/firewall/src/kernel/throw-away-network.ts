@@ -21,7 +21,7 @@ const UNSHARES: readonly (readonly string[])[] = [NEW, ['--user', '--map-root-us
 
 /**
  * Runs `sh -c SCRIPT sh ARGS…` in namespaces of its own (unshare(1)): the machine's rules are out of its reach, and what
- * it mounts nobody else sees. Rejects only if unshare exists and cannot be started.
+ * it mounts nobody else sees.
  */
 export async function inThrowAwayNetwork(
   script: string,
@@ -32,7 +32,8 @@ export async function inThrowAwayNetwork(
   const shell = ['sh', '-c', `${CHECK}${script}`, 'sh', ownNetwork(), ...args];
   let why = '';
   for (const flags of tries) {
-    const ran = await run('unshare', [...flags, ...shell], options);
+    const ran = await run('unshare', [...flags, ...shell], options).catch((error: Error) => error);
+    if (ran instanceof Error) return { kind: 'impossible', why: ran.message };
     if (ran.kind === 'missing') return { kind: 'impossible', why: 'unshare is not installed' };
     if (!ran.stderr.startsWith('unshare: ')) return { kind: 'ran', ran };
     why = ran.stderr.trim();
