@@ -383,7 +383,11 @@ describe.runIf(isRealRoot())('doctor', { concurrent: true }, () => {
   test('nft that loads nothing when it is time to go back', () =>
     onHost(async (host) => {
       await moat(host, 'allow', '22');
-      await brokenNft(host, '[ "$1" = -f ] && { [ "$last" = - ] || echo "$last" | grep -q "/pending/rules.nft$"; }', 'no memory');
+      await brokenNft(
+        host,
+        '[ "$1" = -f ] && { [ "$last" = - ] || echo "$last" | grep -q "/pending/rules.nft$"; }',
+        'no memory',
+      );
       const why = expect.stringContaining('no memory');
       const told = await doctor(host);
       expect(told.wayBack).toMatchObject({ result: 'fails', step: 'go back', why });

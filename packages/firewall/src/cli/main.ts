@@ -244,7 +244,7 @@ Examples:
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
-you or an expectation fails, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
+you, an expectation fails, or check or doctor found something, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
 neither, unless the message says so.`;
 
 function version(): Answer {

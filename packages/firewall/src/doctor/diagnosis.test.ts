@@ -80,7 +80,9 @@ test.each<[BootUnitState, string[]]>([
 test('a rule that ends is grave where nothing else lets ssh in', () => {
   const ending = 'allow 22/tcp until 2026-06-01T02:00:00Z';
   expect(ids({ ssh: [SSH], moat: { policy: policyOf(ending) } })).toEqual(['high rule-ends']);
-  expect(ids({ ssh: [SSH], moat: { policy: policyOf(ending, 'allow from 192.0.2.9') } })).toEqual(['low rule-ends']);
+  expect(ids({ ssh: [SSH], moat: { policy: policyOf(ending, 'allow from 192.0.2.9') } })).toEqual([
+    'low rule-ends',
+  ]);
   const later = 'allow 22/tcp until 2026-06-03T02:00:00Z';
   expect(ids({ ssh: [SSH], moat: { policy: policyOf(later) } })).toEqual([]);
 });

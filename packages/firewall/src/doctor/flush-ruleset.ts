@@ -13,7 +13,7 @@ export function flushRuleset({ machine }: Facts): Finding[] {
     {
       id: 'flush-ruleset',
       severity: 'high',
-      what: `nftables.service ${when}, and ${file} begins with \`flush ruleset\``,
+      what: `nftables.service ${when}, and ${file} has \`flush ruleset\``,
       why: 'each restart, reload or stop of it, as by an upgrade of its package, takes away the rules of moat and of Docker too',
       // Not `--now`: its stopping flushes.
       mend: ['systemctl disable nftables', 'systemctl mask nftables'],

@@ -1,4 +1,5 @@
 // A machine that passes on IPv6 for everybody, since no rule says for whom.
+import { type Chain, calledChains, type Table } from '@moat/netfilter';
 import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
 
@@ -12,10 +13,10 @@ export function ipv6Forwarding({ snapshot, ruleset }: Facts): Finding[] {
   const links = on.map((path) => path.split('/')[3] ?? '').filter((name) => name !== 'default');
   if (links.length === 0) return [];
   const isDecided = ruleset.tables.some(
-    ({ family, chains }) =>
-      (family === 'inet' || family === 'ip6') &&
-      chains.some(
-        ({ base, rules }) => base?.hook === 'forward' && (base.policy === 'drop' || rules.length > 0),
+    (table) =>
+      (table.family === 'inet' || table.family === 'ip6') &&
+      table.chains.some(
+        (chain) => chain.base?.hook === 'forward' && (chain.base.policy === 'drop' || decides(table, chain)),
       ),
   );
   if (isDecided) return [];
@@ -28,4 +29,15 @@ export function ipv6Forwarding({ snapshot, ruleset }: Facts): Finding[] {
       mend: ['moat enable'],
     },
   ];
+}
+
+/** Whether there is a rule in it, or in what it calls: programs leave empty chains behind. */
+function decides(table: Table, chain: Chain): boolean {
+  return chain.rules.some((rule) => {
+    const called = calledChains(rule, table);
+    return (
+      called.length === 0 ||
+      table.chains.some((other) => called.includes(other.name) && decides(table, other))
+    );
+  });
 }

@@ -32,7 +32,7 @@ function inChain(rule: string, ...sets: readonly string[]): string {
   );
 }
 
-export const NFT_FEATURES: readonly NftFeature[] = [
+const NFT_FEATURES: readonly NftFeature[] = [
   {
     name: 'tables for IPv4 and IPv6 at once (inet)',
     module: 'nf_tables',
