@@ -34,8 +34,11 @@ const FIREWALL_ROOMS = {
   kernel: ['netfilter'],
   apply: ['kernel', 'compile', 'policy', 'meaning', 'proof', 'netfilter'],
   report: ['policy', 'netfilter'],
-  cli: ['policy', 'compile', 'meaning', 'proof', 'kernel', 'apply', 'report', 'netfilter'],
+  doctor: ['policy', 'report', 'netfilter'],
+  cli: ['policy', 'compile', 'meaning', 'proof', 'kernel', 'apply', 'report', 'doctor', 'netfilter'],
 };
+/** Rooms that are written about what others read and did, and need the words for it, not the deed: types only. */
+const TYPES_ONLY = { report: ['kernel'], doctor: ['kernel', 'apply'] };
 
 /** What touches the machine; only `kernel` may. */
 const MACHINE =
@@ -57,16 +60,15 @@ const rules = [
       pathNot: [
         roomPattern(FIREWALL, [room, ...others.filter((each) => each !== 'netfilter')]),
         ...(others.includes('netfilter') ? [NETFILTER] : []),
-        // A report is written about what the kernel folder read, and needs the words for it, not the deed.
-        ...(room === 'report' ? [`${FIREWALL}/kernel/`] : []),
+        ...(TYPES_ONLY[room] ?? []).map((other) => `${FIREWALL}/${other}/`),
       ],
     },
   })),
-  {
-    name: 'firewall/report: takes only types from kernel',
-    from: { path: `${FIREWALL}/report/`, pathNot: TEST },
-    to: { path: `${FIREWALL}/kernel/`, dependencyTypesNot: ['type-only'] },
-  },
+  ...Object.entries(TYPES_ONLY).map(([room, others]) => ({
+    name: `firewall/${room}: takes only types from ${others.join(' and ')}`,
+    from: { path: `${FIREWALL}/${room}/`, pathNot: TEST },
+    to: { path: roomPattern(FIREWALL, others), dependencyTypesNot: ['type-only'] },
+  })),
   {
     name: 'netfilter: is pure, no Node built-ins',
     from: { path: NETFILTER, pathNot: TEST },

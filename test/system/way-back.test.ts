@@ -141,3 +141,39 @@ test('disable ends a change that waits, its timer, the unit and the rules', asyn
   expect(await debian.output('nft', ['list', 'ruleset'])).toBe('');
   expect(await timers()).toBe('');
 });
+
+test('doctor: nothing on a good machine, where a timer of systemd fires; a unit that is gone, off or edited', async () => {
+  await moat('enable', '--confirm', '0');
+  const doctor = async (...options: string[]) => {
+    const { code, stdout } = await debian.run('moat', ['doctor', '--json', ...options]);
+    return { code, ...JSON.parse(stdout) };
+  };
+  const found = async (...options: string[]) =>
+    (await doctor(...options)).findings.map(({ id, what }: { id: string; what: string }) => `${id}: ${what}`);
+  expect(await doctor()).toMatchObject({ code: 0, findings: [], wayBack: { result: 'works' } });
+  expect(await timers()).toBe('');
+
+  const unit = '/etc/systemd/system/moat.service';
+  for (const [command, what] of [
+    [`systemctl disable moat`, 'does not start'],
+    [`rm ${unit}`, 'there is no'],
+    [`sed -i s/oneshot/simple/ ${unit}`, 'is not what this moat writes'],
+  ] as const) {
+    await debian.output('sh', ['-ec', command]);
+    expect(await found('--quick')).toEqual([expect.stringMatching(`^boot-unit: .*${what}`)]);
+    await moat('enable', '--confirm', '0');
+    expect(await found('--quick')).toEqual([]);
+  }
+
+  await debian.output('systemctl', ['enable', 'nftables']);
+  expect(await found('--quick')).toEqual([expect.stringContaining('flush-ruleset: nftables.service')]);
+  await debian.output('systemctl', ['disable', 'nftables']);
+
+  // A systemd that takes a timer and forgets it.
+  await debian.output('sh', [
+    '-ec',
+    'printf "#!/bin/sh\\n" >/usr/local/sbin/systemd-run; chmod +x /usr/local/sbin/systemd-run',
+  ]);
+  expect(await found()).toEqual([expect.stringContaining('way-back-test: the way back does not work')]);
+  await debian.output('rm', ['/usr/local/sbin/systemd-run']);
+});

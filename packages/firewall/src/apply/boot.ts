@@ -27,7 +27,7 @@ import { BOOT_UNIT, bootUnit } from './boot-unit.ts';
 import { openrcScript, sysvScript } from './init-script.ts';
 
 /** What the init system of this machine starts. */
-interface Starter {
+export interface Starter {
   readonly file: string;
   readonly text: (paths: Paths, sshPorts: readonly number[]) => string;
   readonly install: (text: string) => Promise<SystemdResult>;
@@ -49,7 +49,7 @@ const SYSTEMD: Starter = {
 };
 
 /** The starter, or why there is none, in words. */
-function starter(paths: Paths): Starter | string {
+export function starter(paths: Paths): Starter | string {
   if (paths.root !== '') return `everything is kept under ${paths.root}`;
   const refusal = systemdRefusal();
   if (refusal === undefined) return SYSTEMD;

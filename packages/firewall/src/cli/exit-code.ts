@@ -9,7 +9,7 @@ export const ExitCode = {
   mistake: 2,
   /**
    * Refused to protect the owner: a lock-out, an expectation that fails (also in `moat test`, which refuses nothing), `moat check`
-   * found something, or a confirmation from an old connection or of nothing.
+   * or `moat doctor` found something, or a confirmation from an old connection or of nothing.
    */
   refused: 3,
   /** Another command held the lock too long. */

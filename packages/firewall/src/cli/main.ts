@@ -9,6 +9,7 @@ import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { deleteVerb } from './delete.ts';
 import { diffVerb } from './diff.ts';
+import { doctorVerb } from './doctor.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
 import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
@@ -19,6 +20,7 @@ import { planVerb } from './plan.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
+import { selfTestVerb } from './self-test.ts';
 import { settingsVerb } from './settings.ts';
 import { REPORTS, showVerb } from './show.ts';
 import { snapshotVerb } from './snapshot.ts';
@@ -164,6 +166,23 @@ function program(printed: string[]): Command {
     () => true,
   );
   moat
+    .command('doctor')
+    .description(
+      'what will bite on this machine, what mends it, and whether the way back works here; changes nothing',
+    )
+    .argument('[words...]')
+    .option('--quick', 'without trying the way back')
+    .exitOverride()
+    .action((words: string[], { quick = false }: { quick?: boolean }) =>
+      withContext(
+        moat,
+        ['doctor', ...words],
+        async (context) =>
+          words.length > 0 ? say(context, tooMuch(['doctor', ...words], 1)) : doctorVerb(context, { quick }),
+        READS,
+      ),
+    );
+  moat
     .command('check')
     .description('rules and sentences that never decide anything, ports open over IPv4 or IPv6 only')
     .argument('[words...]')
@@ -197,6 +216,12 @@ function program(printed: string[]): Command {
         READS,
       ),
     );
+  // Run by moat itself, where it can do no harm.
+  moat
+    .command('self-test', { hidden: true })
+    .argument('[words...]')
+    .exitOverride()
+    .action((words: string[]) => withContext(moat, ['self-test', ...words], selfTestVerb));
   moat
     .command('version')
     .description('print the version')
@@ -226,7 +251,7 @@ Examples:
   moat status
 
 Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
-you or an expectation fails, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
+you, an expectation fails, or check or doctor found something, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
 neither, unless the message says so.`;
 
 function version(): Answer {

@@ -7,6 +7,7 @@
 //   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/proved           names of policies with rules that were proved to mean the same
+//   /var/lib/moat/tried             the kernel on which the way back was tried, and worked
 //   /var/lib/moat/backups/         policies that `reset` put aside
 //   /var/lib/moat/generations/     every state that was applied (generations.ts)
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
@@ -115,6 +116,23 @@ export function writeProved(paths: Paths, keys: readonly string[]): void {
 /** Whether there are rules for boot, whole or not. */
 export function hasBootRules(paths: Paths): boolean {
   return readIfThere(bootFile(paths)) !== undefined;
+}
+
+/** Whether the rules for boot are as they were written; a boot passes over others. */
+export function isBootFileWhole(paths: Paths): boolean {
+  const text = readIfThere(bootFile(paths));
+  return text !== undefined && unsealed(text) !== undefined;
+}
+
+/** What `writeTried` wrote. */
+export function readTried(paths: Paths): string | undefined {
+  return readIfThere(at(paths, 'tried'))?.trim();
+}
+
+/** Notes on which kernel the way back was tried, and worked. */
+export function writeTried(paths: Paths, kernel: string): void {
+  makeFolders(paths);
+  writeFileAtomic(at(paths, 'tried'), `${kernel}\n`);
 }
 
 /**
