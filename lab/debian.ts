@@ -96,7 +96,7 @@ export async function installDebian(machine: Machine): Promise<Debian> {
       await commandOutput('umount', [root]);
       await rm(folder, { recursive: true, force: true });
     },
-    ...loginsTo(machine, { key }),
+    ...loginsTo(machine, { key, root }),
   };
 }
 
