@@ -193,7 +193,7 @@ rootWith('mosh-client')('mosh: its server carries the session, whatever becomes 
   );
   const [, port, key] = /MOSH CONNECT (\d+) (\S+)/.exec(started.stdout) ?? [];
   const [, pid] = /pid = (\d+)/.exec(started.stderr) ?? [];
-  const line = `mosh-client ${network.server.addresses.v4} ${port}`;
+  const line = `stty rows 24 cols 80; exec mosh-client ${network.server.addresses.v4} ${port}`;
   const env = { MOSH_KEY: key, LC_ALL: 'C.UTF-8', TERM: 'xterm' };
   // The first packet would be refused: the port is opened for it, as moat says.
   await moat.ok('allow', '60001/udp');
