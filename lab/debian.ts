@@ -108,7 +108,7 @@ export async function installDebian(machine: Machine, early = EARLY_ALWAYS): Pro
       await commandOutput('umount', [root]);
       await rm(folder, { recursive: true, force: true });
     },
-    ...loginsTo(machine, { key }),
+    ...loginsTo(machine, { key, root }),
   };
 }
 

@@ -38,11 +38,17 @@ export type Logins = {
 /**
  * Logins to a server that knows the key.
  * @param options.key the file of the private key
+ * @param options.root where its file system is seen from here, if it has one of its own
  * @param options.said what the server has to say when no session comes about
  */
 export function loginsTo(
   server: Machine,
-  options: { readonly key: string; readonly port?: number; readonly said?: () => string },
+  options: {
+    readonly key: string;
+    readonly port?: number;
+    readonly root?: string;
+    readonly said?: () => string;
+  },
 ): Logins {
   const login = (
     { family = 'v4', connectSeconds = 5, user = 'root', more = [] }: SshOptions,
@@ -64,7 +70,11 @@ export function loginsTo(
       return session;
     },
     openTerminal: (from, sshOptions = {}) =>
-      terminalOf(from.spawn('ssh', login(sshOptions, '-tt')), `ssh from ${from.name} to ${server.name}`),
+      terminalOf(
+        from.spawn('ssh', login(sshOptions, '-tt')),
+        `ssh from ${from.name} to ${server.name}`,
+        options.root,
+      ),
     command: (from, line, sshOptions = {}) => from.run('ssh', [...login(sshOptions), line]),
   };
 }

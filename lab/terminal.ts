@@ -2,7 +2,6 @@
 
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CommandResult } from './command.ts';
 import { ending } from './ssh.ts';
@@ -23,12 +22,18 @@ export type Terminal = {
 /**
  * @param client a program that is attached to a shell by a terminal, such as `ssh -tt`
  * @param what for the message when no shell answers
+ * @param root where we see what is `/` for that shell
  */
-export async function terminalOf(client: ChildProcessWithoutNullStreams, what: string): Promise<Terminal> {
+export async function terminalOf(
+  client: ChildProcessWithoutNullStreams,
+  what: string,
+  root = '',
+): Promise<Terminal> {
   const closed = ending(client);
-  const folder = await mkdtemp(join(tmpdir(), 'moat-terminal-'));
+  const here = await mkdtemp(`${root}/var/tmp/moat-terminal-`);
+  const folder = here.slice(root.length);
   // The person may be any user of the server.
-  await chmod(folder, 0o777);
+  await chmod(here, 0o777);
   let screen = '';
   const keep = (data: Buffer) => {
     screen = (screen + data.toString()).slice(-2000);
@@ -41,7 +46,7 @@ export async function terminalOf(client: ChildProcessWithoutNullStreams, what: s
   const run = async (line: string): Promise<CommandResult> => {
     const file = join(folder, String(++lines));
     client.stdin.write(`( ${line} ) >${file} 2>&1; echo "code $?" >>${file}\n`);
-    const said = async () => readFile(file, 'utf8').catch(() => '');
+    const said = async () => readFile(root + file, 'utf8').catch(() => '');
     if (!(await eventually(30_000, async () => /^code \d+\n/m.test(await said())))) {
       throw new Error(`${what}: no end of ${line}\n${screen}`);
     }
@@ -54,7 +59,7 @@ export async function terminalOf(client: ChildProcessWithoutNullStreams, what: s
     // What is typed before a shell reads may be lost.
     const ready = await eventually(15_000, async () => {
       client.stdin.write(`echo ready >${file}${++lines}\n`);
-      return eventually(300, async () => (await readFile(`${file}${lines}`).catch(() => '')) !== '');
+      return eventually(300, async () => (await readFile(`${root}${file}${lines}`).catch(() => '')) !== '');
     });
     if (!ready) throw new Error(`${what}: no shell answers\n${screen}`);
   };
@@ -72,7 +77,7 @@ export async function terminalOf(client: ChildProcessWithoutNullStreams, what: s
     kill: async () => {
       client.kill('SIGKILL');
       await closed;
-      await rm(folder, { recursive: true, force: true });
+      await rm(here, { recursive: true, force: true });
     },
   };
 }

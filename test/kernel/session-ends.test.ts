@@ -186,6 +186,27 @@ rootWith('screen')('in screen', async () => {
   });
 });
 
+rootWith('mosh-client')('mosh: its server carries the session, whatever becomes of the client', async () => {
+  const started = await sshd.command(
+    network.outside,
+    'LC_ALL=C.UTF-8 mosh-server new -i 203.0.113.130 -p 60001 -- /bin/bash -l',
+  );
+  const [, port, key] = /MOSH CONNECT (\d+) (\S+)/.exec(started.stdout) ?? [];
+  const [, pid] = /pid = (\d+)/.exec(started.stderr) ?? [];
+  const line = `stty rows 24 cols 80; exec mosh-client ${network.server.addresses.v4} ${port}`;
+  const env = { MOSH_KEY: key, LC_ALL: 'C.UTF-8', TERM: 'xterm' };
+  // The first packet would be refused: the port is opened for it, as moat says.
+  await moat.ok('allow', '60001/udp');
+  before = await rules();
+  const client = network.outside.spawn('script', ['-qfc', line, '/dev/null'], { env });
+  const terminal = await terminalOf(client, 'mosh');
+  terminals.push(terminal);
+  const said = await change(terminal);
+  expect(said).toContain('Your session is mosh’s and goes on as it is.');
+  expect(said).toContain('or this session ends');
+  await ends('mosh (its server is killed)', async () => process.kill(Number(pid), 'SIGKILL'));
+});
+
 asRoot('a connection that is reset, and a session that is left', async () => {
   const cut = await open(network.outside);
   await change(cut);

@@ -81,6 +81,36 @@ test('not confirmed: everything is back in time, without moat, Node, or the sess
   expect(journal).toContain('a change was not confirmed');
 });
 
+test('the session dies: everything is back at once, by a service of systemd’s, and the timer goes with it', async () => {
+  const watches = () => debian.output('systemctl', ['list-units', '--no-legend', 'moat-way-back-watch-*']);
+  const terminal = await debian.openTerminal(network.outside);
+  const enabled = await terminal.run('moat enable --confirm 300');
+  expect(enabled.stdout).toMatch(/within 300 s|within 29\d s/);
+  expect(enabled.stdout).toContain('or this session ends');
+  expect(await watches()).toMatch(/moat-way-back-watch-[0-9a-f]+\.service/);
+  expect(await database()).toEqual(CLOSED);
+  const begun = performance.now();
+  await terminal.kill();
+  expect(await eventually(8000, async () => (await debian.output('nft', ['list', 'ruleset'])) === '')).toBe(
+    true,
+  );
+  const seconds = (performance.now() - begun) / 1000;
+  console.log(`the session died under systemd: the old rules were back after ${seconds.toFixed(1)} s`);
+  expect(seconds).toBeLessThan(2);
+  expect(await eventually(2000, async () => (await watches()) === '')).toBe(true);
+  const journal = await debian.output('journalctl', ['--boot', '--identifier=moat', '--priority=warning']);
+  expect(journal).toContain('the session that made a change ended');
+  // Confirmed, it is not watched any more.
+  const again = await debian.openTerminal(network.outside);
+  await again.run('moat enable --confirm 300');
+  expect(await debian.command(network.outside, 'moat confirm')).toMatchObject({ code: 0 });
+  expect(await watches()).toBe('');
+  expect(await timers()).toBe('');
+  await again.kill();
+  await pause(2000);
+  expect(await database()).toEqual(CLOSED);
+});
+
 test('confirmed from a new session: it stays, also through a reboot', async () => {
   const old = await debian.openSession(network.outside);
   expect(await old.run('moat enable --confirm 4')).toMatchObject({ code: 0 });

@@ -137,6 +137,8 @@ go_back() {
   if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied"; then
     say "$why; the rules and the policy from before it are in force again$kept"
     rm -rf "$pending"
+    # Its clock would run for nothing.
+    [ "$fate" = 'not confirmed' ] || systemctl --no-block stop "moat-way-back-$1.timer" 2>/dev/null
   else
     say "$why; the rules from before it are in force again, but the policy file could not be put back: it is $pending/policy"
   fi

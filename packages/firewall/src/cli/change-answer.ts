@@ -4,6 +4,7 @@ import { connectionText } from '../apply/advice.ts';
 import type { ChangeResult, Waiting } from '../apply/change.ts';
 import type { PeerChangeResult } from '../apply/peer-confirm.ts';
 import type { Lockout, Plan } from '../apply/plan.ts';
+import type { Session } from '../kernel/session.ts';
 import type { ExpectationResult } from '../meaning/expectation.ts';
 import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
@@ -158,6 +159,11 @@ export function sessionLines({ session, lockouts }: Plan): string[] {
   if (session?.kind === 'console')
     return [`Your session is at the console (${session.terminal}): no rule reaches it.`];
   if (session?.kind !== 'connected') return [];
+  if (session.connections.length === 0) {
+    return [
+      'Your session is mosh’s and goes on as it is. A new one needs ssh and `moat allow 60000:61000/udp`.',
+    ];
+  }
   const out = new Set(lockouts);
   const through = session.through === undefined ? '' : ` (through ${session.through.replace(/:.*/, '')})`;
   return session.connections
@@ -190,10 +196,17 @@ export function planJson(plan: Plan): object {
     changed: (plan.oldText ?? '') !== plan.file.text || plan.change !== undefined,
     active: plan.table !== undefined,
     proof: plan.proof?.kind ?? null,
+    session: plan.session === undefined ? null : sessionJson(plan.session),
     basis: plan.basis,
     narrowing: plan.narrowing,
     warnings: plan.warnings.map(({ message, hint }) => ({ message, hint: hint ?? null })),
   };
+}
+
+function sessionJson(session: Session): object {
+  if (session.kind !== 'connected') return session;
+  const from = session.connections.map(({ remote }) => formatAddress(remote.address));
+  return { kind: session.kind, from, through: session.through ?? null, interactive: session.interactive };
 }
 
 function expectationAnswer(results: readonly ExpectationResult[]): Answer {

@@ -100,6 +100,14 @@ test('in tmux or screen: the connections of those who look at it', () => {
   expect(brief([...LOGIN, detached, pane, moat(71, pts(3))])).toEqual({ kind: 'unknown' });
 });
 
+test('mosh is carried by its server, which has no connection', () => {
+  const mosh: FakeProcess = { pid: 70, parent: 1, name: 'mosh-server', start: 7 };
+  const shell: FakeProcess = { pid: 71, parent: 70, name: 'bash', args: ['-bash'], terminal: pts(3) };
+  expect(brief([...LOGIN, mosh, shell, moat(71, pts(3))])).toEqual({
+    ...{ ports: [], through: 'mosh-server', interactive: true, carriers: ['70:7'] },
+  });
+});
+
 test.each([
   [tty(1), 'tty1'],
   [tty(64), 'ttyS0'],

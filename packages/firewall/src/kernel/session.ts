@@ -10,7 +10,10 @@ export type Session =
       readonly kind: 'connected';
       /** Those through which this terminal can be seen now: one, or those of a multiplexer's clients. */
       readonly connections: readonly AdminConnection[];
-      /** The terminal multiplexer that stands between, by the name of its process: `tmux: server`, `screen`. */
+      /**
+       * What stands between, by the name of its process: `tmux: server`, `screen`. `mosh-server` has no connection, for it
+       * speaks UDP with whoever has the key.
+       */
       readonly through: string | undefined;
       /**
        * A terminal with a shell at its prompt, which goes on after this command: only then does the session's end mean
@@ -35,7 +38,7 @@ export function readSession(
 ): Session {
   const tree = processTree(proc);
   const chain = ancestors(self, tree);
-  const direct = carrierOf(chain.slice(1), connections);
+  const direct = carrierOf(chain.slice(1), tree, connections);
   const multiplexer = direct === undefined ? viewersOf(chain.slice(1), tree, connections, proc) : undefined;
   const found = direct === undefined ? (multiplexer?.carriers ?? []) : [direct];
   if (found.length > 0) {
@@ -43,8 +46,9 @@ export function readSession(
     const above = direct?.pid ?? multiplexer?.pid ?? 0;
     return {
       kind: 'connected',
-      connections: found.map(({ connection }) => connection),
-      through: multiplexer === undefined ? undefined : tree.get(multiplexer.pid)?.name,
+      connections: found.flatMap(({ connection }) => connection ?? []),
+      through: tree.get((multiplexer ?? found.find(({ connection }) => connection === undefined))?.pid ?? 0)
+        ?.name,
       interactive:
         (tree.get(self)?.terminal ?? 0) > 0 && isAtPrompt(chain[chain.indexOf(above) - 1] ?? self, proc),
       carriers: found.map(({ pid }) => `${pid}:${tree.get(pid)?.start ?? 0}`),
@@ -60,14 +64,21 @@ const CONSOLE = /^(?:tty\d+|ttyS\d+|hvc\d+)$/;
 
 interface Carrier {
   readonly pid: number;
-  readonly connection: AdminConnection;
+  /** Undefined: mosh, which has none. */
+  readonly connection: AdminConnection | undefined;
 }
 
+const MOSH = 'mosh-server';
+
 /** The nearest process upwards that holds one of the connections: what moves the bytes between terminal and network. */
-function carrierOf(chain: readonly number[], connections: readonly AdminConnection[]): Carrier | undefined {
+function carrierOf(
+  chain: readonly number[],
+  tree: ReadonlyMap<number, ProcessStat>,
+  connections: readonly AdminConnection[],
+): Carrier | undefined {
   for (const pid of chain) {
     const connection = connections.find(({ processes }) => processes.some((one) => one.pid === pid));
-    if (connection !== undefined) return { pid, connection };
+    if (connection !== undefined || tree.get(pid)?.name === MOSH) return { pid, connection };
   }
   return undefined;
 }
@@ -96,7 +107,7 @@ function viewersOf(
     if (viewers.length === 0) continue;
     const carriers = new Map<number, Carrier>();
     for (const viewer of viewers) {
-      const carrier = carrierOf(ancestors(viewer, tree), connections);
+      const carrier = carrierOf(ancestors(viewer, tree), tree, connections);
       if (carrier !== undefined) carriers.set(carrier.pid, carrier);
     }
     return { pid, viewers, carriers: [...carriers.values()] };
