@@ -36,12 +36,23 @@ export async function confirmChange(paths: Paths, { dryRun }: { dryRun: boolean 
   return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
 }
 
-async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
+/** Keeps the change of this name, whoever is logged in: something else has shown that it may stay. */
+export async function confirmByWitness(paths: Paths, change: string): Promise<ConfirmResult> {
+  const options = { waitMs: LOCK_WAIT_MS, command: 'moat --confirm-by-peer' };
+  const locked = await withLock(paths, options, () => confirmLocked(paths, change));
+  return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
+}
+
+/** `witnessed`: the change that needs no new connection of an admin. */
+async function confirmLocked(paths: Paths, witnessed?: string): Promise<ConfirmResult> {
   const pending = readPending(paths);
-  if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
-  const { connections } = adminConnections(await readLinks());
-  const refused = refusal(pending, connections);
-  if (refused !== undefined) return refused;
+  if (pending === undefined || (witnessed !== undefined && pending.change !== witnessed)) {
+    return { kind: 'nothing', last: lastWayBack(paths) };
+  }
+  if (witnessed === undefined) {
+    const refused = refusal(pending, adminConnections(await readLinks()).connections);
+    if (refused !== undefined) return refused;
+  }
   // What is in force, and not a record of it: a command that was killed may not have come to write one.
   const table = await listTable();
   if (table !== undefined) stageBootRules(paths, await restoration(table, 'later')).commit();

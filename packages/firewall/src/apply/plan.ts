@@ -16,8 +16,16 @@ import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { readSession, type Session } from '../kernel/session.ts';
 import { takeSnapshot } from '../kernel/snapshot.ts';
-import { appliedPolicyFile, hasBootRules, readAppliedPolicy, readPolicyText } from '../kernel/state.ts';
+import {
+  appliedPolicyFile,
+  hasBootRules,
+  readAppliedPolicy,
+  readPending,
+  readPolicyText,
+  wayBackSinceChange,
+} from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
 import { liveAt } from '../policy/live.ts';
@@ -97,6 +105,8 @@ export interface Plan {
   readonly narrowing: readonly string[];
   /** Connections of admins that exist now, as far as the change could concern them. */
   readonly connections: readonly AdminConnection[];
+  /** The session that it is made in; absent where no rule changes. */
+  readonly session?: Session;
   /** Those of them that the new rules would not let in again; not empty only where that was allowed. */
   readonly lockouts: readonly AdminConnection[];
 }
@@ -181,6 +191,7 @@ export async function planChange(
   // Takes about as long as what follows until it is needed.
   const looking = change === undefined || isHuge(current) ? undefined : takeSnapshot();
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
+  const session = concerns ? readSession(connections) : undefined;
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) {
     const rulesAfter = (text: string): Table | undefined => {
@@ -201,6 +212,8 @@ export async function planChange(
     if (flows.length > 0) warnings.push({ message, hint: 'to let it go on: --keep-flows' });
   }
   const notes = [...(current === undefined ? dockerNotes() : []), ...endingNotes(table, connections)];
+  const back = readPending(paths) === undefined ? wayBackSinceChange(paths) : undefined;
+  if (back !== undefined) notes.push(`the change before this one went back by itself: ${back}`);
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
@@ -208,6 +221,7 @@ export async function planChange(
   const snapshot = await looking;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
+    ...(session === undefined ? {} : { session }),
     ...{ basis, oldText, file, warnings, notes, proof, policy, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },

@@ -41,6 +41,7 @@ const PENDING: Pending = {
   boot: bootId(),
   deadline: 1_800_000_000.5,
   connections: ['x', 'y'],
+  sessions: ['12:34,56:78'],
 };
 
 test('a change that waits is read back, renewed, and forgotten', () => {

@@ -28,6 +28,8 @@ export interface Pending {
   readonly deadline: number;
   /** The connections that existed when the change was made, one text each: none of them can confirm. */
   readonly connections: readonly string[];
+  /** The sessions whose end undoes it at once, one word each: the processes that carry it, `PID:START,…`. */
+  readonly sessions: readonly string[];
 }
 
 export interface PendingFiles {
@@ -182,7 +184,8 @@ function readAnyPending(paths: Paths): Pending | undefined {
   const text = readIfThere(at(paths, 'pending', 'change.json'));
   const token = readIfThere(at(paths, 'pending', 'token'))?.trim();
   if (text === undefined || token === undefined) return undefined;
-  return { token, ...(JSON.parse(text) as Omit<Pending, 'token'>) };
+  // A change that an older version made knows no sessions.
+  return { token, sessions: [], ...(JSON.parse(text) as Omit<Pending, 'token' | 'sessions'>) };
 }
 
 /** What names this boot, and no other (random(4), `boot_id`); a container that boots has its own. */
@@ -234,13 +237,17 @@ export function lastWayBack(paths: Paths): string | undefined {
   return readIfThere(wayBackLog(paths))?.trimEnd().split('\n').at(-1) || undefined;
 }
 
-/** The same, if nothing has been changed since. */
+/** How the way back's log begins where somebody asked for it. */
+export const ABORTED = 'a change was aborted';
+
+/** The same, if nothing has been changed since and nobody asked for it. */
 export function wayBackSinceChange(paths: Paths): string | undefined {
   const [applied, log] = [appliedPolicyFile(paths), wayBackLog(paths)].map((path) =>
     statSync(path, { throwIfNoEntry: false }),
   );
   if (log === undefined || (applied !== undefined && applied.mtimeMs > log.mtimeMs)) return undefined;
-  return lastWayBack(paths);
+  const last = lastWayBack(paths);
+  return last?.includes(ABORTED) ? undefined : last;
 }
 
 /** Keeps a copy of a policy and tells its path; two in one second get different names. */

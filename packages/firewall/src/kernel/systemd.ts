@@ -67,6 +67,16 @@ export function startTimer(
   );
 }
 
+/** Starts a command as a service, as root: it belongs to systemd and outlives this process and its session. */
+export function startService(name: string, command: readonly string[]): Promise<SystemdResult> {
+  return guarded(() => finished('systemd-run', [`--unit=${name}`, '--collect', '--', ...command]));
+}
+
+/** Ends such a service; that there is none (any more) is a failure. */
+export function stopService(name: string): Promise<SystemdResult> {
+  return guarded(() => systemctl(['stop', `${name}.service`]));
+}
+
 /** Takes such a timer back; when the command has already begun, that fails and the command goes on. */
 export function stopTimer(name: string): Promise<SystemdResult> {
   return guarded(() => systemctl(['stop', `${name}.timer`]));
