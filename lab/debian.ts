@@ -249,7 +249,15 @@ const listen = (port: number): string => `/usr/bin/perl -MSocket -e ' \\
   while (accept(C, S)) { close C }'`;
 
 const early = (description: string, service: string): string =>
-  `[Unit]\nDescription=${description}, as early as possible\nDefaultDependencies=no\n\n[Service]\n${service}\n`;
+  `[Unit]
+Description=${description}, as early as possible
+DefaultDependencies=no
+# Where anybody waits for this target, all that answers is there before the network.
+Before=network-pre.target
+
+[Service]
+${service}
+`;
 
 const PUBLISH = `set -e
 ip link delete docker0 2>/dev/null || true

@@ -182,7 +182,7 @@ test('npm installs the release', async () => {
 });
 
 test('rung 1: the last confirmed rules and the bans; the network waits for them, however long they take', async () => {
-  await mkdir(inside('/etc/moat'));
+  await mkdir(inside('/etc/moat'), { recursive: true });
   await writeFile(inside('/etc/moat/policy'), 'allow 22\n');
   await moat('enable', '--confirm', '0');
   await moat('allow', String(WEB_PORT));

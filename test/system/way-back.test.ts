@@ -113,12 +113,13 @@ test('the session dies: everything is back at once, by a service of systemd’s,
 
 test('confirmed from a new session: it stays, also through a reboot', async () => {
   const old = await debian.openSession(network.outside);
-  expect(await old.run('moat enable --confirm 4')).toMatchObject({ code: 0 });
+  expect(await old.run('moat enable --confirm 8')).toMatchObject({ code: 0 });
+  const struck = pause(9000);
   expect(await old.run('moat confirm')).toMatchObject({ code: 3 });
   expect(await exists('/etc/systemd/system/moat.service')).toBe(false);
   expect(await debian.command(network.outside, 'moat confirm')).toMatchObject({ code: 0 });
   await old.close();
-  await pause(5000);
+  await struck;
   expect(await database()).toEqual(CLOSED);
   await debian.reboot();
   expect(await database()).toEqual(CLOSED);
