@@ -27,7 +27,8 @@ const FIREWALL_ROOMS = {
   kernel: ['netfilter'],
   apply: ['kernel', 'compile', 'policy', 'meaning', 'proof', 'netfilter'],
   report: ['policy', 'netfilter'],
-  cli: ['policy', 'compile', 'meaning', 'proof', 'kernel', 'apply', 'report', 'netfilter'],
+  daemon: ['apply', 'kernel', 'compile', 'policy', 'report', 'netfilter'],
+  cli: ['daemon', 'policy', 'compile', 'meaning', 'proof', 'kernel', 'apply', 'report', 'netfilter'],
 };
 
 /** What touches the machine; only `kernel` may. */

@@ -9,6 +9,7 @@ import { readSockets } from '../kernel/sockets.ts';
 import { bootScriptFile, forgetBootRules, stageBootRules } from '../kernel/state.ts';
 import { installUnit, removeUnit, systemdRefusal, unitExists } from '../kernel/systemd.ts';
 import { BOOT_UNIT, bootScript, bootUnit } from './boot-unit.ts';
+import { runDaemonUnit } from './daemon-unit.ts';
 
 const UNIT_FILE = `/etc/systemd/system/${BOOT_UNIT}`;
 
@@ -21,7 +22,8 @@ export async function enableBoot(paths: Paths): Promise<string[]> {
   }
   try {
     const installed = await installUnit(UNIT_FILE, bootUnit(paths, sshPorts()));
-    return installed.kind === 'ok' ? [] : [`the boot unit is not in order: ${installed.reason}`];
+    if (installed.kind === 'failed') return [`the boot unit is not in order: ${installed.reason}`];
+    return await runDaemonUnit(paths, true);
   } catch (error) {
     // The rules are in force by now; that is not undone for the sake of the next boot.
     return [`the boot unit could not be written: ${(error as Error).message}`];
