@@ -30,6 +30,8 @@ ExecStart=${command.map(unitWord).join(' ')}
 Restart=always
 RestartSec=500ms
 OOMScoreAdjust=-500
+# A repair takes a few short programs, and must not wait for others.
+Nice=-10
 # It speaks to the kernel's firewall; legacy iptables is listed over a raw socket; whose a socket is stands in /proc of
 # other people's processes.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_DAC_READ_SEARCH

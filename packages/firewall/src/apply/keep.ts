@@ -19,7 +19,7 @@ import { banReplacement } from './ban-store.ts';
 import { listTable } from './listed.ts';
 import { findLockouts } from './lockout.ts';
 import { proofOf } from './proved.ts';
-import { agedSets, ageOf, bansNow, isBanSet, type Remembered, remember } from './remembered.ts';
+import { agedSets, ageOf, bansNow, isBanSet, type Remembered, remember, strangersNow } from './remembered.ts';
 import { storedRules, withRunTime } from './run-time.ts';
 
 /** What was last seen to be in force. */
@@ -44,6 +44,8 @@ export type Look =
   | { readonly kind: 'followed'; readonly inForce: InForce; readonly objects: readonly string[] }
   /** They were not followed. */
   | { readonly kind: 'not followed'; readonly inForce: InForce; readonly message: string }
+  /** It was repaired, and somebody changed it again at once. */
+  | { readonly kind: 'again' }
   /** The lock was not to be had. */
   | { readonly kind: 'busy'; readonly message: string };
 
@@ -108,11 +110,13 @@ async function look(paths: Paths, { services, links, before }: KeepRequest, lock
   const objects = loaded === undefined ? [] : differences(target, loaded)!;
   const done = await repair(paths, { target, text, loaded, before, now, lock });
   const what = { objects, gone: loaded === undefined };
+  if (done === undefined) return { kind: 'again' };
   if (typeof done === 'string') return { kind: 'failed', message: done, inForce: before, ...what };
   const inForce = found(done, target !== undefined && target === meant?.table);
-  // What was too much for one transaction is not in what was listed.
-  const kept = { ...inForce, strangers: before?.strangers ?? inForce.strangers };
-  return { kind: 'repaired', inForce: kept, ...what };
+  // Where bans were too much for one transaction they are not in what was listed.
+  const strangers =
+    before === undefined || inForce.strangers.length > 0 ? inForce.strangers : strangersNow(before);
+  return { kind: 'repaired', inForce: { ...inForce, strangers }, ...what };
 }
 
 interface Meant {
@@ -157,18 +161,18 @@ interface Repair {
   readonly lock: HeldLock;
 }
 
-/** The table that is in force afterwards, or why it could not be put in force. */
+/** The table that is in force afterwards; undefined: another one is, by now; or why it could not be put in force. */
 async function repair(
   paths: Paths,
   { target, text, loaded, before, now, lock }: Repair,
-): Promise<Table | string> {
+): Promise<Table | string | undefined> {
   const bans = bansNow(paths, before, now);
   if (target === undefined) {
     if (text === undefined) return 'it is not known what was in force';
     const sent = await nftApply(text, { paths, lock });
     if (sent.kind !== 'ok') return sent.message;
     await nftApply(banReplacement(bans, now), { paths, lock });
-    return (await listTable()) ?? 'it was loaded, and is gone again';
+    return await listTable();
   }
   const later = bans.length > MOST_ELEMENTS;
   const remembered = before === undefined ? [] : agedSets(before.table, ageOf(before), now);
@@ -185,9 +189,7 @@ async function repair(
   }
   if (sent.kind !== 'ok') return sent.message;
   const listed = await listTable();
-  if (listed === undefined) return 'it was loaded, and is gone again';
-  const wrong = tableDifferences(target, listed);
-  if (wrong.length > 0) return `other rules are listed than were sent: ${wrong.map((each) => each.object)}`;
+  if (listed === undefined || tableDifferences(target, listed).length > 0) return undefined;
   // Closed already: bans only close more.
   if (later && loaded === undefined) await nftApply(banReplacement(bans, now), { paths, lock });
   return listed;

@@ -52,14 +52,19 @@ export function agedSets(table: Table, age: number, now: number): NamedSet[] {
     });
 }
 
+/** Those whose time is not over, with what is left of it. */
+export function strangersNow(remembered: Remembered): LoadedBan[] {
+  const age = ageOf(remembered);
+  return remembered.strangers
+    .map((ban) => (ban.left === undefined ? ban : { ...ban, left: ban.left - age }))
+    .filter(({ left }) => left === undefined || left > 0);
+}
+
 /** Who is banned now: the file, and what other programs had put into the sets. */
 export function bansNow(paths: Paths, remembered: Remembered | undefined, now: number): BanLine[] {
   const lines = readBanLines(paths);
-  if (remembered === undefined || remembered.strangers.length === 0) return lines;
-  const age = ageOf(remembered);
-  const others = remembered.strangers
-    .map((ban) => (ban.left === undefined ? ban : { ...ban, left: ban.left - age }))
-    .filter(({ left }) => left === undefined || left > 0);
+  const others = remembered === undefined ? [] : strangersNow(remembered);
+  if (others.length === 0) return lines;
   return banLines([...others.flatMap((ban) => adopted(ban, now)), ...bansOf(lines, now)], now);
 }
 

@@ -7,13 +7,16 @@ const WINDOW_MS = 10_000;
 const LONGEST_PAUSE_MS = 400;
 const STEP_MS = 100;
 
+/** Each repair by itself, nothing, or how many there were in the last seconds. */
+export type Told = 'each' | 'nothing' | { readonly times: number; readonly seconds: number };
+
 export interface Contest {
   /** Notes a repair; `now` by `performance.now()`. */
   repaired(now: number): void;
   /** How long to wait before the next one. */
   pause(now: number): number;
-  /** What to tell now: each repair by itself, nothing, or how many there were in the last seconds. */
-  told(now: number): 'each' | 'nothing' | { readonly times: number; readonly seconds: number };
+  /** What to tell now. */
+  told(now: number): Told;
 }
 
 export function newContest(): Contest {

@@ -11,6 +11,7 @@ import { watchDocker } from '../kernel/docker-events.ts';
 import { readExposures } from '../kernel/exposure-file.ts';
 import { watchLinks } from '../kernel/link-events.ts';
 import { watchNft } from '../kernel/nft-events.ts';
+import { hurry } from '../kernel/own-command.ts';
 import type { Paths } from '../kernel/paths.ts';
 import type { Services } from '../policy/services.ts';
 import type { DaemonEvent } from '../report/daemon-event.ts';
@@ -28,6 +29,7 @@ export interface DaemonOptions {
 
 /** Runs until it is told to end. */
 export async function runDaemon({ paths, services, tell, signal }: DaemonOptions): Promise<void> {
+  hurry();
   // A change from before a reboot, where no boot unit has undone it.
   await settlePending(paths);
   const compared = readExposures(paths) !== undefined;

@@ -4,7 +4,7 @@ import type { Sender } from '../kernel/nft-events.ts';
 import type { Paths } from '../kernel/paths.ts';
 import type { Services } from '../policy/services.ts';
 import type { DaemonEvent } from '../report/daemon-event.ts';
-import { newContest } from './contest.ts';
+import { newContest, type Told } from './contest.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 
 export interface Keeper {
@@ -77,7 +77,7 @@ export function newKeeper({ paths, services, links, tell }: KeeperOptions): Keep
   /** What was found, told. */
   function heed(look: Look, who: Sender | undefined, since: number): void {
     if (look.kind === 'off') before = undefined;
-    else if (look.kind !== 'busy' && look.kind !== 'failed') before = look.inForce;
+    else if ('inForce' in look) before = look.inForce;
     switch (look.kind) {
       case 'busy':
         fail(look.message);
@@ -100,6 +100,13 @@ export function newKeeper({ paths, services, links, tell }: KeeperOptions): Keep
         if (complaint === undefined) tell(changedEvent(look, who));
         fail(`the rules could not be repaired: ${look.message}`);
         break;
+      case 'again': {
+        const now = performance.now();
+        contest.repaired(now);
+        tellContest(contest.told(now), who);
+        ask(contest.pause(now));
+        break;
+      }
       case 'repaired':
         active = true;
         tellRepair(look, who, since);
@@ -120,7 +127,11 @@ export function newKeeper({ paths, services, links, tell }: KeeperOptions): Keep
     if (told === 'each') {
       tell(changedEvent(look, who));
       tell({ event: 'repaired', milliseconds: Math.round(now - since) });
-    } else if (told !== 'nothing') tell({ event: 'contested', by: who ?? null, ...told });
+    } else tellContest(told, who);
+  }
+
+  function tellContest(told: Told, who: Sender | undefined): void {
+    if (typeof told === 'object') tell({ event: 'contested', by: who ?? null, ...told });
   }
 
   return {
