@@ -33,9 +33,11 @@ export async function daemonVerb(
   await watch(context);
 }
 
-async function watch({ paths, services, options }: Context): Promise<void> {
+async function watch(context: Context): Promise<void> {
+  const { paths, services, options } = context;
   const ending = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => ending.abort());
+  ending.signal.addEventListener('abort', () => setTimeout(endAnyway, LONGEST_END_MS, context));
   makeFolders(paths);
   writeDaemon(paths);
   const inWords = process.stdout.isTTY && !options.json;
@@ -55,6 +57,14 @@ async function watch({ paths, services, options }: Context): Promise<void> {
   } finally {
     forgetDaemon(paths);
   }
+  process.exit(ExitCode.done);
+}
+
+/** Whoever waits for the lock shall not keep it from ending. */
+const LONGEST_END_MS = 2000;
+
+function endAnyway({ paths }: Context): void {
+  forgetDaemon(paths);
   process.exit(ExitCode.done);
 }
 

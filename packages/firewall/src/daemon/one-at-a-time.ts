@@ -18,7 +18,8 @@ export function oneAtATime(work: () => Promise<void>, onError: (error: Error) =>
   let stopped = false;
   const begin = (): void => {
     due = Number.POSITIVE_INFINITY;
-    running = work()
+    running = Promise.resolve()
+      .then(work)
       .catch(onError)
       .finally(() => {
         running = undefined;
@@ -36,7 +37,8 @@ export function oneAtATime(work: () => Promise<void>, onError: (error: Error) =>
   };
   return Object.assign(ask, {
     run: async () => {
-      await running;
+      if (running !== undefined) await running;
+      clearTimeout(timer);
       begin();
       await running;
     },

@@ -73,11 +73,31 @@ function more(others: readonly ExposureRow[], rows: readonly ExposureRow[]): Exp
       else left.push({ ports, sources });
     }
     return left.map(({ ports: { first, last }, sources }) => ({
-      ...row,
+      ...told(row),
       port: first === last ? first : `${first}-${last}`,
       sources: networks(row.family, sources),
     }));
   });
+}
+
+/** Without what is there for one packet only. */
+function told({
+  family,
+  proto,
+  port,
+  sources,
+  interfaces,
+  to,
+  reaches,
+  openedBy,
+  certainty,
+}: ExposureRow): ExposureRow {
+  return {
+    ...{ family, proto, port, sources },
+    ...(interfaces === undefined ? {} : { interfaces }),
+    ...(to === undefined ? {} : { to }),
+    ...{ reaches, openedBy, certainty },
+  };
 }
 
 /** Whether something answers there, or might. */
