@@ -15,8 +15,8 @@ export interface ExposureWatch {
 
 /** Changes come together: a container's start is a dozen transactions. */
 const SETTLES_MS = 1000;
-/** An audit takes at most a tenth of the time of one core. */
-const REST = 9;
+/** Audits take at most a fifth of the time of one core, and only what nobody else wants of it. */
+const REST = 4;
 /** No event tells of sockets that listen. */
 const SOCKETS_MS = 2000;
 const SOCKETS_REST = 50;
