@@ -38,8 +38,22 @@ const policyText = (): string => readFileSync(moat.policy, 'utf8');
 const isWhole = async (): Promise<boolean> =>
   sameTable(await loadedTable(network.server), tableOf(policyText()));
 
+const unitText = (): string => daemonUnit(pathsUnder(''), [process.execPath, MOAT_PROGRAM, 'daemon']);
+
+/** `+net_admin,+net_raw`, what setpriv calls them. */
+function unitCapabilities(): string {
+  const [, names = ''] = /^CapabilityBoundingSet=(.*)$/m.exec(unitText()) ?? [];
+  return names
+    .split(' ')
+    .map((name) => `+${name.replace('CAP_', '').toLowerCase()}`)
+    .join(',');
+}
+
 async function startDaemon(): Promise<Daemon> {
-  const process_ = network.server.spawn(process.execPath, [MOAT_PROGRAM, 'daemon'], { env: moat.env });
+  // As its unit lets it run: first on the processor, and with these capabilities alone.
+  const limits = ['-n', '-10', 'setpriv', '--no-new-privs', `--bounding-set=-all,${unitCapabilities()}`];
+  const command = [process.execPath, MOAT_PROGRAM, 'daemon'];
+  const process_ = network.server.spawn('nice', [...limits, ...command], { env: moat.env });
   const events: Event[] = [];
   let rest = '';
   let said = '';
@@ -308,7 +322,7 @@ test('the unit is in order, and as narrow as it was made', () => {
   const folder = mkdtempSync(join(tmpdir(), 'moat-unit-'));
   try {
     const unit = join(folder, 'moat-daemon.service');
-    writeFileSync(unit, daemonUnit(pathsUnder(''), [process.execPath, MOAT_PROGRAM, 'daemon']));
+    writeFileSync(unit, unitText());
     const verified = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' });
     expect(`${verified.stdout}${verified.stderr}`).not.toContain('moat-daemon');
     expect(verified.status).toBe(0);
