@@ -87,8 +87,8 @@ async function startDaemon(): Promise<Daemon> {
 
 /** Does it in the machine and gives the milliseconds until the table is there again, chains and all. */
 async function timeToRepair(...words: string[]): Promise<number> {
-  const probe = `nft ${words.map((word) => `'${word}'`).join(' ')}
-start=$(date +%s%N)
+  const probe = `start=$(date +%s%N)
+nft ${words.map((word) => `'${word}'`).join(' ')}
 until table=$(nft list table inet moat 2>/dev/null) &&
   case $table in *dormant*) false ;; *'fib daddr'*) ;; *) false ;; esac &&
   case $table in *default-incoming*) ;; *) false ;; esac; do sleep 0.02; done
@@ -315,6 +315,11 @@ test('each line that it wrote is as docs/JSON.md says, and in the file', async (
   const kinds = new Set(events.map(({ event }) => event));
   console.log(`${events.length} events: ${[...kinds].sort().join(', ')}`);
   expect(kinds.size).toBeGreaterThanOrEqual(8);
+  expect(events.at(-1)?.event).toBe('stopped');
+  const shown = await moat.ok('show', 'events');
+  console.log(shown.split('\n').slice(-12).join('\n'));
+  expect(shown).toMatch(/^\S+Z {2}nft \(pid \d+\) took away the rules of moat$/m);
+  expect(JSON.parse(await moat.ok('show', 'events', '--json'))).toMatchObject({ events });
   expect(readdirSync(join(moat.root, 'run/moat'))).not.toContain('daemon');
 });
 

@@ -28,10 +28,13 @@ export function watchExposures(paths: Paths, tell: (event: DaemonEvent) => void)
   let restUntil = 0;
   let timer: NodeJS.Timeout | undefined;
   let sockets = '';
+  const ending = new AbortController();
 
   async function look(): Promise<void> {
     const begun = performance.now();
-    const answer = await askOwnCommand(['audit', ...(paths.root === '' ? [] : ['--root', paths.root])]);
+    const words = ['audit', ...(paths.root === '' ? [] : ['--root', paths.root])];
+    const answer = await askOwnCommand(words, ending.signal);
+    if (ending.signal.aborted) return;
     restUntil = performance.now() + (performance.now() - begun) * REST;
     if (!answer.ok) {
       const message = `what can be reached is not known: ${answer.why}`;
@@ -65,6 +68,7 @@ export function watchExposures(paths: Paths, tell: (event: DaemonEvent) => void)
     noticed,
     stop: async () => {
       clearTimeout(timer);
+      ending.abort();
       await ask.stop();
     },
   };

@@ -26,13 +26,14 @@ function setNiceness(pid: number, niceness: number): void {
   }
 }
 
-/** Runs a verb with `--json` in a process of its own, at low priority, and gives its answer. */
-export function askOwnCommand(words: readonly string[]): Promise<OwnAnswer> {
+/** Runs a verb with `--json` in a process of its own, at low priority, and gives its answer. `signal` ends it. */
+export function askOwnCommand(words: readonly string[], signal: AbortSignal): Promise<OwnAnswer> {
   return new Promise((fulfil) => {
     const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...words, '--json'], {
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: LONGEST_MS,
       killSignal: 'SIGKILL',
+      signal,
     });
     const chunks: Buffer[] = [];
     if (child.pid !== undefined) setNiceness(child.pid, LAST);
