@@ -35,7 +35,19 @@ const FIREWALL_ROOMS = {
   apply: ['kernel', 'compile', 'policy', 'meaning', 'proof', 'netfilter'],
   report: ['policy', 'netfilter'],
   doctor: ['policy', 'report', 'netfilter'],
-  cli: ['policy', 'compile', 'meaning', 'proof', 'kernel', 'apply', 'report', 'doctor', 'netfilter'],
+  daemon: ['apply', 'kernel', 'compile', 'policy', 'report', 'netfilter'],
+  cli: [
+    'daemon',
+    'policy',
+    'compile',
+    'meaning',
+    'proof',
+    'kernel',
+    'apply',
+    'report',
+    'doctor',
+    'netfilter',
+  ],
 };
 /** Rooms that are written about what others read and did, and need the words for it, not the deed: types only. */
 const TYPES_ONLY = { report: ['kernel'], doctor: ['kernel', 'apply'] };

@@ -24,6 +24,7 @@ import {
 } from '../kernel/systemd.ts';
 import { bootScript } from './boot-script.ts';
 import { BOOT_UNIT, bootUnit } from './boot-unit.ts';
+import { runDaemonUnit } from './daemon-unit.ts';
 import { openrcScript, sysvScript } from './init-script.ts';
 
 /** What the init system of this machine starts. */
@@ -89,6 +90,7 @@ export async function keepBoot(paths: Paths, { again }: { again: boolean }): Pro
     }
     mendBanFile(paths);
     forgetBootRecord(paths);
+    if (again) problems.push(...(await runDaemonUnit(paths, true)));
   } catch (error) {
     // The rules are in force by now; that is not undone for the sake of the next boot.
     problems.push(`what loads the rules at boot could not be written: ${(error as Error).message}`);

@@ -15,6 +15,7 @@ import {
 import { emptyPolicyText } from '../policy/file.ts';
 import { disarm } from './arm.ts';
 import { disableBoot } from './boot.ts';
+import { runDaemonUnit } from './daemon-unit.ts';
 import { listTable } from './listed.ts';
 
 export type StopResult =
@@ -55,7 +56,7 @@ async function stopLocked(paths: Paths, request: StopRequest, lock: HeldLock): P
     const sent = await nftApply(renderRemoval(TABLE), { paths, lock });
     if (sent.kind !== 'ok') return { kind: 'failed', message: sent.message };
   }
-  const notes = await disableBoot(paths);
+  const notes = [...(await disableBoot(paths)), ...(await runDaemonUnit(paths, false))];
   await disarm(paths);
   forgetAppliedPolicy(paths);
   if (request.reset) writeFileAtomic(paths.policy, emptyPolicyText());

@@ -28,8 +28,8 @@ import {
   bootFile,
   hasBootRules,
   hasOutlivedPending,
-  isBootFileWhole,
   readAppliedPolicy,
+  readBootRules,
   readPending,
   readPolicyText,
   secondsSinceBoot,
@@ -107,7 +107,7 @@ async function moatFacts(context: Context, nftWorks: boolean): Promise<MoatFacts
 
 /** Why a boot would pass over the rules for it. */
 async function bootRefusal(paths: Paths, rules: string, nftWorks: boolean): Promise<string | undefined> {
-  if (!isBootFileWhole(paths)) return 'it is not whole, or was edited';
+  if (readBootRules(paths) === undefined) return 'it is not whole, or was edited';
   return nftWorks ? await nftFileRefusal(rules) : undefined;
 }
 

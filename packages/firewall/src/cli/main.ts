@@ -7,6 +7,7 @@ import { bansVerb, banVerb, unbanVerb } from './ban.ts';
 import { checkVerb } from './check.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
+import { daemonVerb } from './daemon.ts';
 import { deleteVerb } from './delete.ts';
 import { diffVerb } from './diff.ts';
 import { doctorVerb } from './doctor.ts';
@@ -222,6 +223,22 @@ function program(printed: string[]): Command {
     .argument('[words...]')
     .exitOverride()
     .action((words: string[]) => withContext(moat, ['self-test', ...words], selfTestVerb));
+  moat
+    .command('daemon')
+    .description(
+      'watch, in the foreground: repair the rules when others change them, tell what opens and closes',
+    )
+    .argument('[words...]')
+    .option('--install', 'let systemd run it, now and at each boot, while moat is enabled')
+    .option('--remove', 'stop it and let systemd run it no more')
+    .exitOverride()
+    .action((words: string[], { install = false, remove = false }: { install?: boolean; remove?: boolean }) =>
+      withContext(moat, ['daemon', ...words], async (context) =>
+        words.length > 0
+          ? say(context, tooMuch(['daemon', ...words], 1))
+          : daemonVerb(context, { install, remove }),
+      ),
+    );
   moat
     .command('version')
     .description('print the version')

@@ -1,4 +1,4 @@
-// moat show builtin|raw|added|listening|rules|generation
+// moat show builtin|raw|added|listening|rules|generation|events
 import { formatAddress } from '@moat/netfilter';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
@@ -16,9 +16,10 @@ import { ExitCode } from './exit-code.ts';
 import { showGeneration } from './history.ts';
 import { appliedPolicy, NO_FIREWALL } from './policy-in-force.ts';
 import { type Answer, say } from './say.ts';
+import { showEvents } from './show-events.ts';
 import { showRulesVerb } from './show-rules.ts';
 
-export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules', 'generation'] as const;
+export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules', 'generation', 'events'] as const;
 export type Report = (typeof REPORTS)[number];
 
 /** `words`: what was typed after `moat`. */
@@ -26,6 +27,8 @@ export async function showVerb(context: Context, report: Report, words: readonly
   switch (report) {
     case 'generation':
       return say(context, showGeneration(context, words));
+    case 'events':
+      return say(context, showEvents(context));
     case 'builtin':
       return say(context, showBuiltin());
     case 'raw':

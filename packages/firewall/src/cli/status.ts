@@ -1,10 +1,12 @@
 // moat status [verbose|numbered]
 import { type Exposure, formatAddress } from '@moat/netfilter';
 import { isBootKept } from '../apply/boot.ts';
+import { DAEMON_UNIT, isDaemonInstalled } from '../apply/daemon-unit.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
 import { timeLeftIn } from '../apply/time-of-rules.ts';
 import { readBootRecord } from '../kernel/boot-record.ts';
+import { type RunningDaemon, runningDaemon } from '../kernel/daemon-file.ts';
 import { readListeners } from '../kernel/listeners.ts';
 import {
   hasBootRules,
@@ -70,6 +72,10 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
       `${who} ended and ${ended === 1 ? 'says' : 'say'} nothing any more; moat reload takes ${takes} out of the rules`,
     );
   }
+  const daemon = runningDaemon(paths);
+  if (active && daemon === undefined && isDaemonInstalled(paths)) {
+    notes.push(`${DAEMON_UNIT} does not run: what others change is not repaired`);
+  }
   const drifted = loaded === undefined ? [] : await driftedObjects(paths, context.services, loaded, docker);
   if (drifted.length > 0) {
     notes.push(
@@ -91,7 +97,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const others = await openedByOthers(context);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
-    ...(form === 'verbose' ? settings(policy) : []),
+    ...(form === 'verbose' ? [...settings(policy), daemonLine(daemon)] : []),
     ...(active || form === 'numbered' ? ruleTable(policy, listeners, form, leftOf) : []),
     ...(active ? openTable(reaches) : []),
     ...othersTable(others, active),
@@ -107,6 +113,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     defaults: policy.defaults,
     logging: policy.logging,
     confirmWithin: secondsLeft ?? null,
+    daemon: daemon ?? null,
     rules: policy.rules.map((rule, i) => ({
       number: i + 1,
       sentence: formatSentence(rule),
@@ -138,6 +145,12 @@ function settings({ defaults, logging }: Policy): string[] {
     `Logging: ${logging === 'off' ? 'off' : `on (${logging})`}`,
     `Default: ${defaults.incoming} (incoming), ${defaults.outgoing} (outgoing), ${defaults.routed} (routed)`,
   ];
+}
+
+function daemonLine(daemon: RunningDaemon | undefined): string {
+  return daemon === undefined
+    ? 'Daemon: none: what others change is not repaired (moat daemon --install)'
+    : `Daemon: watches since ${daemon.since} (pid ${daemon.pid})`;
 }
 
 /** The rule that lets on what was let in before: it opens nothing by itself. */

@@ -37,6 +37,11 @@ function isContainers(name: string, links: ContainerLinks): boolean {
   return isEngineName(name) || links.containers.includes(name);
 }
 
+/** The bridges that lead to containers, by their names and by what the engines say. */
+export function containerBridges(links: ContainerLinks): string[] {
+  return links.bridges.filter((name) => isContainers(name, links) && !links.others.includes(name));
+}
+
 function names(list: readonly string[]): Value | SetSource {
   const elements = [...new Set(list)].sort().map(symbol);
   return elements.length === 1 ? elements[0]! : { kind: 'elements', elements };

@@ -118,10 +118,10 @@ export function hasBootRules(paths: Paths): boolean {
   return readIfThere(bootFile(paths)) !== undefined;
 }
 
-/** Whether the rules for boot are as they were written; a boot passes over others. */
-export function isBootFileWhole(paths: Paths): boolean {
+/** The rules for boot; undefined: there are none, or they are not as they were written, and a boot passes over them. */
+export function readBootRules(paths: Paths): string | undefined {
   const text = readIfThere(bootFile(paths));
-  return text !== undefined && unsealed(text) !== undefined;
+  return text === undefined ? undefined : unsealed(text);
 }
 
 /** What `writeTried` wrote. */
@@ -180,10 +180,15 @@ export function forgetBootRules(paths: Paths): void {
   rmSync(bootFile(paths), { force: true });
 }
 
+/** The same sentences for other bridges: those that were confirmed before stay what they are. */
+export function replaceBootRules(paths: Paths, text: string): void {
+  writeFileAtomic(bootFile(paths), sealed(text));
+}
+
 /** In place of rules, for a boot that would close everything if it found none. */
 export function writeBootRules(paths: Paths, text: string): void {
   rmSync(bootFileBefore(paths), { force: true });
-  writeFileAtomic(bootFile(paths), sealed(text));
+  replaceBootRules(paths, text);
 }
 
 /** The change that waits. One from before a reboot waits no more: nobody can confirm rules that are gone. */

@@ -44,6 +44,15 @@ export function clearFailure(unit: string): Promise<SystemdResult> {
   return guarded(() => systemctl(['reset-failed', unit]));
 }
 
+/** Starts a unit, or again if it runs. */
+export function startUnit(name: string): Promise<SystemdResult> {
+  return guarded(() => systemctl(['restart', name]));
+}
+
+export function stopUnit(name: string): Promise<SystemdResult> {
+  return guarded(() => systemctl(['stop', name]));
+}
+
 /**
  * Runs a command once, as root, `seconds` from now, by `systemd-run --on-active`: it belongs to systemd and
  * outlives this process and its session. `name` is without the ending; `NAME.timer` and `NAME.service` must

@@ -20,6 +20,7 @@ export function canonicalLines(table: Table): ReadonlyMap<string, readonly strin
   const known = spelled.get(table);
   if (known !== undefined) return known;
   const lines = new Map<string, readonly string[]>();
+  if (table.dormant) lines.set('table', ['dormant: the kernel does not call its chains']);
   for (const set of table.sets) lines.set(`set ${set.name}`, [canonicalSet(set)]);
   for (const chain of table.chains) lines.set(`chain ${chain.name}`, canonicalChain(chain));
   spelled.set(table, lines);

@@ -146,3 +146,11 @@ describe('the change from one table to the next', () => {
     expect(text).not.toContain('seen');
   });
 });
+
+test('a table that the kernel does not call is another one, and is replaced', () => {
+  const wanted = tableOf([rule(DROP)]);
+  const dormant: Table = { ...wanted, dormant: true };
+  expect(tableDifferences(wanted, dormant).map(({ object }) => object)).toEqual(['table']);
+  expect(renderChange(wanted, dormant)).toMatch(/^table inet t\ndelete table inet t\n/);
+  expect(renderChange(wanted, wanted)).toBeUndefined();
+});

@@ -10,10 +10,10 @@ import { renderChain, renderReplacement, renderSet } from './nft-text.ts';
  * The nft text that turns `current`, as the kernel lists it, into `wanted`. Sets and chains that say the same
  * in both are not mentioned, so their elements, counters and timeouts survive; a set whose members change gets
  * only the difference. Where that cannot be said (no table yet, a base chain that hooks elsewhere, a set of
- * another type) the whole table is replaced. undefined: nothing is to be done.
+ * another type, a table that is dormant) the whole table is replaced. undefined: nothing is to be done.
  */
 export function renderChange(wanted: Table, current: Table | undefined): string | undefined {
-  if (current === undefined) return renderReplacement(wanted);
+  if (current === undefined || current.dormant !== wanted.dormant) return renderReplacement(wanted);
   const before = canonicalLines(current);
   const after = canonicalLines(wanted);
   const changed = (object: string): boolean =>
