@@ -21,6 +21,7 @@ export default defineConfig({
       },
       { test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], ...slow } },
       { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], ...slow } },
+      { test: { name: 'daemons', include: ['test/daemons/**/*.test.ts'], ...slow } },
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...slow } },
     ],
   },
