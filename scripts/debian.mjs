@@ -24,6 +24,9 @@ const PACKAGES = {
     debootstrap: 'debootstrap',
     'systemd-container': 'systemd-nspawn',
     procps: 'sysctl',
+    sudo: 'sudo',
+    tmux: 'tmux',
+    screen: 'screen',
     ipset: 'ipset',
   },
   // Real programs that write rules; firewalld starts ipset and dnsmasq is libvirt's.
