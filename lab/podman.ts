@@ -1,6 +1,8 @@
 // Podman: Debian's own, in a room, with one image (busybox and a page) and its API where programs look for it.
+import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import type { Room } from './room.ts';
+import { eventually } from './waiting.ts';
 
 /** Podman with its files. */
 export type Podman = {
@@ -44,8 +46,18 @@ export async function startPodman(room: Room): Promise<Podman> {
     },
     destroy: async () => {
       await podman('rm', '--all', '--force', '--time', '0');
-      const folders = (await readdir(CGROUPS)).map((each) => `${CGROUPS}/${each}/${parent}`);
-      await Promise.all([`${CGROUPS}/${parent}`, ...folders].map((each) => rmdir(each).catch(() => {})));
+      const all = (await readdir(CGROUPS)).map((each) => `${CGROUPS}/${each}/${parent}`);
+      await eventually(5000, async () => {
+        for (const each of [`${CGROUPS}/${parent}`, ...all]) await removeCgroup(each);
+        return ![`${CGROUPS}/${parent}`, ...all].some((each) => existsSync(each));
+      });
     },
   };
+}
+
+/** A cgroup can be removed when those in it are, and nothing runs there any more. */
+async function removeCgroup(folder: string): Promise<void> {
+  const inner = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const each of inner) if (each.isDirectory()) await removeCgroup(`${folder}/${each.name}`);
+  await rmdir(folder).catch(() => {});
 }
