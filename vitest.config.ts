@@ -40,6 +40,14 @@ export default defineConfig({
       },
       { test: { name: 'kernel-alone', include: [...ALONE], fileParallelism: false, ...slow } },
       { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], fileParallelism: false, ...slow } },
+      {
+        test: {
+          name: 'daemons',
+          include: ['test/daemons/**/*.test.ts'],
+          maxWorkers: availableParallelism(),
+          ...slow,
+        },
+      },
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], fileParallelism: false, ...slow } },
     ],
   },

@@ -3,7 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Package → the command by which it is missed. By command, for another package may give it (docker-ce: dockerd). */
+/**
+ * Package → the command (or file) by which it is missed. By command, for another package may give it (docker-ce:
+ * dockerd).
+ */
 const START = { nftables: 'nft', iproute2: 'ip', 'util-linux': 'unshare' };
 const PACKAGES = {
   start: START,
@@ -24,6 +27,23 @@ const PACKAGES = {
     sudo: 'sudo',
     tmux: 'tmux',
     screen: 'screen',
+    ipset: 'ipset',
+  },
+  // Real programs that write rules; firewalld starts ipset and dnsmasq is libvirt's.
+  daemons: {
+    iptables: 'iptables',
+    ipset: 'ipset',
+    'busybox-static': 'busybox',
+    runc: 'runc',
+    firewalld: 'firewalld',
+    'dbus-daemon': 'dbus-daemon',
+    podman: 'podman',
+    netavark: '/usr/lib/podman/netavark',
+    'libvirt-daemon': 'libvirtd',
+    'libvirt-clients': 'virsh',
+    'libvirt-daemon-config-network': '/usr/share/libvirt/networks/default.xml',
+    'dnsmasq-base': 'dnsmasq',
+    fail2ban: 'fail2ban-server',
   },
   bench: { ...START, iptables: 'iptables', conntrack: 'conntrack', ufw: 'ufw', 'build-essential': 'cc' },
 };
@@ -34,6 +54,17 @@ const UNITS = {
   containerd: ['containerd.service'],
   sshd: ['ssh.service', 'ssh.socket'],
   ufw: ['ufw.service'],
+  firewalld: ['firewalld.service'],
+  podman: [
+    ...['podman.socket', 'podman.service', 'podman-restart.service'],
+    ...['podman-auto-update.timer', 'podman-auto-update.service'],
+  ],
+  libvirtd: [
+    ...['libvirtd.service', 'libvirtd.socket', 'libvirtd-ro.socket', 'libvirtd-admin.socket'],
+    ...['virtlockd.socket', 'virtlockd-admin.socket', 'virtlogd.socket', 'virtlogd-admin.socket'],
+    'libvirt-guests.service',
+  ],
+  'fail2ban-server': ['fail2ban.service'],
 };
 
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -50,13 +81,15 @@ export function systemPath() {
 }
 
 const has = (command) =>
-  systemPath()
-    .split(':')
-    .some((folder) => existsSync(join(folder, command)));
+  command.startsWith('/')
+    ? existsSync(command)
+    : systemPath()
+        .split(':')
+        .some((folder) => existsSync(join(folder, command)));
 
 /**
  * The packages whose commands are not on this machine.
- * @param {'start' | 'test' | 'bench'} purpose
+ * @param {'start' | 'test' | 'daemons' | 'bench'} purpose
  * @returns {string[]}
  */
 export function missingPackages(purpose) {
@@ -71,7 +104,7 @@ export function missingPackages(purpose) {
 /**
  * Installs what is missing where this is possible: as root on Debian or Ubuntu. Says first what it is going to do.
  * No daemon is started, and none that was not there before is left switched on for the next boot.
- * @param {'start' | 'test' | 'bench'} purpose
+ * @param {'start' | 'test' | 'daemons' | 'bench'} purpose
  * @returns {string[]} the packages that are still missing
  */
 export function ensurePackages(purpose) {

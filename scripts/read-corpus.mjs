@@ -22,6 +22,7 @@ const constructs = new Map();
 const reasons = new Map();
 const owners = new Map();
 const skipped = new Map();
+const refusals = new Map();
 
 for (const path of filesUnder(folder)) {
   const text = readFileSync(path, 'utf8');
@@ -31,19 +32,22 @@ for (const path of filesUnder(folder)) {
   else readOne(path, kind, text);
 }
 
-console.log('kind             files   rules   exact  of these free  UNKNOWN  other problems  crashes');
+console.log(
+  'kind             files   rules   exact  of these free  UNKNOWN  invalid  other problems  crashes',
+);
 for (const [kind, total] of totals) {
-  const { files, rules, exact, free, unknown, problems, crashes } = total;
+  const { files, rules, exact, free, unknown, invalid, problems, crashes } = total;
   console.log(
     `${kind.padEnd(15)}${[files, rules, exact].map((n) => String(n).padStart(7)).join(' ')}${String(free).padStart(15)}` +
-      `${String(unknown).padStart(9)}${String(problems).padStart(16)}${String(crashes).padStart(9)}` +
-      `   ${rules === 0 ? '' : `${((100 * exact) / rules).toFixed(2)} % exact`}`,
+      `${String(unknown).padStart(9)}${String(invalid).padStart(9)}${String(problems).padStart(16)}${String(crashes).padStart(9)}` +
+      `   ${rules === invalid ? '' : `${((100 * exact) / (rules - invalid)).toFixed(2)} % exact`}`,
   );
 }
 print('\nUNKNOWN by construct', constructs);
 print('\nfree by reason', reasons);
 print('\nowners of rules', owners);
 print('\nfiles left out', skipped);
+print('\ninvalid: not understood, and the tool itself does not load the file', refusals);
 if ([...totals.values()].some(({ crashes }) => crashes > 0)) process.exitCode = 1;
 
 function readOne(path, kind, text) {
@@ -53,6 +57,7 @@ function readOne(path, kind, text) {
     exact: 0,
     free: 0,
     unknown: 0,
+    invalid: 0,
     problems: 0,
     crashes: 0,
   };
@@ -62,11 +67,12 @@ function readOne(path, kind, text) {
     totals.set(kind, total);
     total.files++;
     total.problems += reading.problems.length;
+    const refusal = refusalOf(path, kind, text, reading.ruleset);
     for (const problem of reading.problems) count(constructs, `outside rules: ${constructOf(problem.text)}`);
     for (const table of reading.ruleset.tables) {
       for (const chain of table.chains) {
         for (const rule of chain.rules) {
-          countRule(total, path, rule);
+          countRule(total, path, rule, refusal);
           const { name, certainty } = ownerOfRule(reading.ruleset, table, chain, rule);
           count(owners, `${name}, ${certainty}`);
           const words = ruleWords(rule, table);
@@ -82,11 +88,28 @@ function readOne(path, kind, text) {
   }
 }
 
-function countRule(total, path, rule) {
+/** What iptables-restore says when it does not load a dump with a rule that is not understood; it is no dump then. */
+function refusalOf(path, kind, text, { tables }) {
+  if (!kind.endsWith('-save')) return undefined;
+  const rules = tables.flatMap(({ chains }) => chains.flatMap((chain) => chain.rules));
+  if (rules.every((rule) => unknownParts(rule).length === 0)) return undefined;
+  const program = kind === 'iptables-save' ? 'iptables-restore' : 'ip6tables-restore';
+  const loaded = spawnSync('unshare', ['--net', program], { input: text, encoding: 'utf8' });
+  if (loaded.status === 0) return undefined;
+  const [first = '', ...more] = (loaded.stderr ?? String(loaded.error)).trim().split('\n');
+  const line = more.find((each) => each.startsWith('Error occurred at'));
+  return [relative(folder, path), first, ...(line === undefined ? [] : [line])].join(': ');
+}
+
+function countRule(total, path, rule, refusal) {
   total.rules++;
   const unknown = unknownParts(rule);
   if (unknown.length > 0) {
-    total.unknown++;
+    if (refusal === undefined) total.unknown++;
+    else {
+      total.invalid++;
+      count(refusals, refusal);
+    }
     for (const raw of unknown) count(constructs, constructOf(raw));
     if (verbose) console.log(relative(folder, path), JSON.stringify(rule.origin.raw));
     return;

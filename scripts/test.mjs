@@ -12,6 +12,7 @@ const GROUPS = {
   unit: ['packages', 'lab', 'test/unit'],
   kernel: ['test/kernel'],
   docker: ['test/docker'],
+  daemons: ['test/daemons'],
   system: ['test/system'],
 };
 
@@ -23,6 +24,7 @@ ensureDependencies();
 const chosen = groups.filter((group) => testFiles(group).length > 0);
 const needNetwork = chosen.some((group) => group !== 'unit');
 const missing = needNetwork ? ensurePackages('test') : [];
+const missingDaemons = chosen.includes('daemons') ? ensurePackages('daemons') : [];
 if (needNetwork) build();
 const network = needNetwork ? privateNetwork() : undefined;
 for (const group of chosen) await runGroup(group);
@@ -117,6 +119,8 @@ async function hindrance(group) {
   if (network.kind === 'none') return `${network.reason}; ${network.remedy}`;
   if (group === 'kernel') return undefined;
   if (network.kind === 'user') return 'needs root';
+  if (group === 'daemons')
+    return missingDaemons.length > 0 ? `these packages are missing: ${missingDaemons.join(' ')}` : undefined;
   const trial = (file, ...words) =>
     runInside(network, process.execPath, ['--import', 'tsx', `lab/${file}`, ...words]);
   if (group === 'docker') {

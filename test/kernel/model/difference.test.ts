@@ -4,6 +4,8 @@ import {
   type Address,
   differenceBoxes,
   type FieldValue,
+  type Host,
+  type HostRoute,
   type IpFamily,
   inSomeOrder,
   interfaceWord,
@@ -12,11 +14,11 @@ import {
   type PacketSpace,
   packetsWhere,
   pairInput,
+  parsePrefix,
   possibleLeaves,
   type Road,
   type RoadDifference,
   type Ruleset,
-  renderTable,
   rulesetDifferences,
   spaceFor,
 } from '@moat/netfilter';
@@ -24,12 +26,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assertPrivateNetwork } from '../../../lab/guard.ts';
 import { buildInjector, type Injector, type InjectorProgram } from '../../../lab/inject.ts';
 import { completePacket, type KernelPacket } from '../../../lab/probe.ts';
-import { NO_LINKS } from '../../../packages/firewall/src/compile/container-links.ts';
-import { compileTable } from '../../../packages/firewall/src/compile/table.ts';
-import { parsePolicyFile } from '../../../packages/firewall/src/policy/file.ts';
-import { parseServices } from '../../../packages/firewall/src/policy/services.ts';
+import { CONTAINERS, PAIRS, type Pair, TRANSLATIONS } from './difference-pairs.ts';
 import { edgeDevices, edgePackets, mixFor } from './edge-packets.ts';
 import { loadRuleset, type RulesetText } from './kernel-ruleset.ts';
+import { probeHost } from './probe-host.ts';
 import { randomFrom } from './random.ts';
 import { replay } from './replay.ts';
 
@@ -46,77 +46,6 @@ afterAll(async () => {
   await program.remove();
 });
 
-const HEAD = 'default deny incoming\ndefault allow outgoing\nlogging off\n';
-
-function policy(sentences: string): RulesetText[] {
-  const parsed = parsePolicyFile(`${HEAD}${sentences}\n`, parseServices(''));
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-  return [{ tool: 'nft', text: renderTable(compileTable(parsed.file.policy, NO_LINKS)) }];
-}
-
-function iptables(rules: string, family: 'ip' | 'ip6' = 'ip', policy = 'DROP'): RulesetText[] {
-  const chains = ['INPUT', 'FORWARD', 'OUTPUT'].map((name) => `:${name} ${policy} [0:0]`);
-  const text = ['*filter', ...chains, ':own - [0:0]', ...rules.split('\n'), 'COMMIT\n'].join('\n');
-  return [{ tool: `${family}tables-nft`, text }];
-}
-
-const SENTENCES =
-  'allow 22/tcp\nallow 80,443/tcp\nallow from 192.0.2.0/24 to any port 8000:8100 proto tcp\ndeny 53';
-
-const PAIRS: readonly (readonly [string, RulesetText[], RulesetText[]])[] = [
-  ['a port more', policy(SENTENCES), policy(`${SENTENCES}\nallow 8080/tcp`)],
-  ['a port less', policy(SENTENCES), policy(SENTENCES.replace('80,443/tcp', '443/tcp'))],
-  ['a source less', policy(SENTENCES), policy(SENTENCES.replace('192.0.2.0/24', '192.0.2.0/25'))],
-  ['refused, not dropped', policy(SENTENCES), policy(SENTENCES.replace('deny 53', 'reject 53'))],
-  ['by interface', policy(SENTENCES), policy(`allow in on eth1 to any port 3306 proto tcp\n${SENTENCES}`)],
-  ['outgoing', policy(SENTENCES), policy(`${SENTENCES}\ndeny out 25/tcp\nreject out to 198.51.100.0/24`)],
-  [
-    'an order that matters',
-    policy('deny from 10.0.0.0/8\nallow 22'),
-    policy('allow 22\ndeny from 10.0.0.0/8'),
-  ],
-  ['an order that does not', policy('allow 22\nallow 80'), policy('allow 80\nallow 22')],
-  ['routed', policy(SENTENCES), policy(`default allow routed\n${SENTENCES}`)],
-  ['a policy and nothing', policy(SENTENCES), [{ tool: 'nft', text: 'table inet empty { }' }]],
-  [
-    'a rule more',
-    iptables('-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT'),
-    iptables(
-      '-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -s 10.1.0.0/16 -p udp -m udp --dport 53:60 -j ACCEPT',
-    ),
-  ],
-  [
-    'a chain, other states',
-    iptables(
-      '-A INPUT -p tcp -j own\n-A own -m conntrack --ctstate NEW -p tcp -m tcp --dport 1024:65535 -j ACCEPT',
-    ),
-    iptables(
-      '-A INPUT -p tcp -j own\n-A own -m conntrack --ctstate NEW,INVALID -p tcp -m tcp --dport 1024:2000 -j ACCEPT',
-    ),
-  ],
-  [
-    'passed on',
-    iptables('-A FORWARD -i eth0 -o eth1 -p tcp -m tcp --dport 80 -j ACCEPT'),
-    iptables('-A FORWARD -i eth0 -o eth1 -p tcp -m multiport --dports 80,443 -j ACCEPT'),
-  ],
-  [
-    'a refusal before a wider rule',
-    iptables('-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT'),
-    iptables(
-      '-A INPUT ! -s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j REJECT --reject-with tcp-reset\n' +
-        '-A INPUT -p tcp -m tcp --dport 20:25 -j ACCEPT',
-    ),
-  ],
-  [
-    'IPv6',
-    iptables('-A INPUT -s 2001:db8::/32 -p tcp -m tcp --dport 22 -j ACCEPT', 'ip6'),
-    iptables(
-      '-A INPUT -s 2001:db8:1::/48 -p tcp -m tcp --dport 22 -j ACCEPT\n-A OUTPUT -p udp -j ACCEPT',
-      'ip6',
-    ),
-  ],
-];
-
 const FAMILIES: readonly IpFamily[] = ['ipv4', 'ipv6'];
 const HOOKS: Readonly<Partial<Record<Road, KernelPacket['hook']>>> = {
   input: 'input',
@@ -124,6 +53,8 @@ const HOOKS: Readonly<Partial<Record<Road, KernelPacket['hook']>>> = {
   output: 'output',
 };
 const OUTSIDE = 1000;
+/** Of routes to containers. */
+const TABLE = 97;
 
 async function loaded(texts: readonly RulesetText[]): Promise<Ruleset> {
   const read = await loadRuleset(injector, texts);
@@ -205,14 +136,19 @@ function isOutside(
 const show = (value: unknown): string =>
   JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? `0x${each.toString(16)}` : each));
 
-test.each(PAIRS)('the kernel sees what is told: %s', async (name, before, after) => {
+/** @param hostOf what is known of the kernel; undefined: where packets go is part of each */
+async function holdsInKernel(
+  [name, before, after]: Pair,
+  hostOf: () => Host | undefined = () => undefined,
+): Promise<void> {
   const random = randomFrom(7);
   const [first, second] = [await loaded(before), await loaded(after)];
   await injector.addDevices([...edgeDevices(first, random), ...edgeDevices(second, random)]);
+  const host = hostOf();
   const witnesses: { kind: string; packet: KernelPacket }[] = [];
   const outside: KernelPacket[] = [];
   for (const family of FAMILIES) {
-    const pair = { family, before: first, after: second } as const;
+    const pair = { family, before: first, after: second, host } as const;
     const options = spaceFor({ ...pairInput(pair), interfaces: injector.devices.map((each) => each.name) });
     const done = inSomeOrder(options, (space) => {
       const { differences } = rulesetDifferences(space, pair);
@@ -252,7 +188,8 @@ test.each(PAIRS)('the kernel sees what is told: %s', async (name, before, after)
       for (const packet of edges) {
         const complete = completePacket(packet, injector.devices);
         const isRouted =
-          !space.layout.fields.some(({ name }) => name === 'daddrtype') || goesItsWay(complete);
+          (host === undefined && !space.layout.fields.some(({ name }) => name === 'daddrtype')) ||
+          goesItsWay(complete);
         if (isRouted && !isMartian(complete) && isOutside(space, differences, complete))
           outside.push(complete);
       }
@@ -282,4 +219,33 @@ test.each(PAIRS)('the kernel sees what is told: %s', async (name, before, after)
   expect(astray.slice(0, 2).map(show)).toEqual([]);
   expect(outside.length).toBeGreaterThan(OUTSIDE);
   console.log(`${name}: ${witnesses.length} witnesses, ${outside.length} packets outside`);
+}
+
+test.each(PAIRS)('the kernel sees what is told: %s', (...pair) => holdsInKernel(pair));
+
+test('the kernel sees what is told of translations', { timeout: 240_000 }, async () => {
+  await injector.addDevices(['eth0', 'docker0']);
+  const links = CONTAINERS.map((text) => {
+    const parsed = parsePrefix(text);
+    if ('problem' in parsed) throw new Error(text);
+    return parsed.prefix;
+  });
+  for (const [i, { family }] of links.entries()) {
+    const ip = family === 'ipv4' ? 'ip -4' : 'ip -6';
+    const script = `${ip} route add default dev docker0 table ${TABLE}
+${ip} rule add pref 5 to ${CONTAINERS[i]} lookup ${TABLE}`;
+    const { code, stderr } = await injector.run('sh', ['-ec', script]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  }
+  const routes = links.map(
+    (prefix): HostRoute => ({
+      ...{ family: prefix.family, table: 254, type: 'unicast', metric: 0, prefix },
+      nextHops: [{ device: 'docker0', dead: false }],
+    }),
+  );
+  for (const pair of TRANSLATIONS)
+    await holdsInKernel(pair, () => {
+      const host = probeHost(injector.devices);
+      return { ...host, routes: [...host.routes, ...routes] };
+    });
 });

@@ -1,5 +1,5 @@
 // Compiled tables with one mistake each: the proof finds those that change a verdict, and no others. Who is right is told
-// by walks of single packets, which share nothing with the packet sets.
+// by walks of single packets, which share nothing with the packet sets and are compared with the kernel elsewhere.
 import type { Address, PacketFields, Statement, Table } from '@moat/netfilter';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { parseServices } from '../policy/services.ts';
 import { type Difference, provePolicy } from './prove-policy.ts';
 
 const SERVICES = parseServices('');
-/** `MOAT_MUTATIONS=500` for the long run. */
+/** `MOAT_MUTATIONS=500 MOAT_SEED=1 npx vitest run --project unit packages/firewall/src/proof/mutation.test.ts`: the long run. */
 const MUTATIONS = Number(process.env['MOAT_MUTATIONS'] ?? 30);
 /** Which ones; printed, so that a run can be had again: `MOAT_SEED=7`. */
 const SEED = Number(process.env['MOAT_SEED'] ?? 1 + Math.floor(Math.random() * 2 ** 31));
@@ -139,6 +139,5 @@ test(`${MUTATIONS} mistakes`, { timeout: 600_000 }, () => {
   process.stdout.write(`mistakes of seed ${SEED}: ${JSON.stringify(counts)}\n`);
   expect(counts.found).toBeGreaterThan(MUTATIONS / 6);
   expect(counts.harmless).toBeGreaterThan(MUTATIONS / 30);
-  // ICMP types without a name, which a walk cannot look up in a set.
-  expect(counts.unanswered).toBeLessThan(MUTATIONS / 6);
+  expect(counts.unanswered).toBe(0);
 });

@@ -74,8 +74,11 @@ function written(
   const isRead = field !== undefined && hasField(space.layout, field);
   // A header that the packet does not have ends the rule, and so does a value that it has not or a map without the key.
   const there = headerCondition(scope, key);
-  // What no rule further on looks at may be what it wants.
-  if (!isRead && value.kind !== 'expression')
+  // What no rule further on looks at may be what it wants; the kernel takes `rt mtu` only where packets have a route (nft_rt_validate).
+  if (
+    !isRead &&
+    (value.kind !== 'expression' || (value.expression.kind === 'rt' && value.expression.key === 'mtu'))
+  )
     return there === ALWAYS ? then : decide(conditionSet(space, there), then, next);
   const bits = isRead ? fieldOf(space.layout, field).bits : 32;
   const seen = operandVector(scope, value, key, bits, part, keysCondition);

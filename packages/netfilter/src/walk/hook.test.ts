@@ -138,3 +138,19 @@ test.each<Statement>([
 ])('what nobody knows is unknown, and never passed over: $kind', (statement) => {
   expect(verdict([input('c', 0, [rule(statement, DROP)], 'accept')])).toBe('unknown');
 });
+
+test('an ICMP type without a name is told by its number', () => {
+  const type: Statement = {
+    kind: 'match',
+    operator: '==',
+    left: payload('icmpv6', 'type'),
+    right: number(148),
+  };
+  const chains = [input('in', 0, [rule(type, ACCEPT)])];
+  const source = parseAddress('2001:db8::7')!;
+  const { sourcePort: _s, destinationPort: _d, ...rest } = PACKET;
+  const packet = { ...rest, protocol: 'ipv6-icmp', source, destination: parseAddress('2001:db8:5::10')! };
+  expect(verdict(chains, { ...packet, icmpType: '148' })).toBe('accept');
+  expect(verdict(chains, { ...packet, icmpType: '149' })).toBe('drop');
+  expect(verdict(chains, { ...packet, icmpType: 'no such type' })).toBe('unknown');
+});

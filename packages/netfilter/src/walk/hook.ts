@@ -20,7 +20,7 @@ export interface Packet {
   readonly destination: Address;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
-  /** ICMP type by nft's name. */
+  /** ICMP type by nft's name, or in digits where nft has none for it. */
   readonly icmpType?: string;
   readonly hopLimit?: number;
   readonly inInterface?: string;
@@ -91,7 +91,8 @@ function fieldsOfPacket(packet: Packet): Readonly<Record<string, FieldValue>> {
     dst: packet.destination,
     sport: packet.sourcePort,
     dport: packet.destinationPort,
-    icmptype: type === undefined ? undefined : types.get(type),
+    icmptype:
+      type === undefined ? undefined : (types.get(type) ?? (/^\d+$/.test(type) ? Number(type) : undefined)),
     ttl: packet.hopLimit,
     iif: packet.inInterface ?? NO_INTERFACE,
     oif: packet.outInterface ?? NO_INTERFACE,
