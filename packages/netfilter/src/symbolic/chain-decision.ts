@@ -56,13 +56,24 @@ export function chainDecision(run: ChainRun, name: string, ends: Ends): Decision
   const chain = run.chains.get(name);
   // The kernel has no loops; a file may.
   if (chain === undefined || run.open.includes(name)) return always(space, LEAF.unknown);
-  if (run.writing.has(name)) return rulesDecision(run, chain, ends);
+  const alone = knownChain(run, name, ends);
+  return alone === undefined ? rulesDecision(run, chain, ends) : followedBy(alone, ends);
+}
+
+/** The chain alone; undefined if there is no such chain or what it does depends on what comes after it. */
+function knownChain(run: ChainRun, name: string, ends: Ends): Decision | undefined {
+  const chain = run.chains.get(name);
+  if (chain === undefined || run.open.includes(name) || run.writing.has(name)) return undefined;
   const kept = [ends.accept, ends.fall];
   for (const each of kept) hold(each);
   const alone = aloneDecision(run, chain);
   for (const each of kept) release(each);
-  const returned = thenDecide(alone, ends.fall, LEAF.fall);
-  return thenDecide(returned, ends.accept, ACCEPTED);
+  return alone;
+}
+
+/** A chain that was looked at alone, before what comes after it. */
+function followedBy(alone: Decision, ends: Ends): Decision {
+  return thenDecide(thenDecide(alone, ends.fall, LEAF.fall), ends.accept, ACCEPTED);
 }
 
 /** What the chain decides, whatever comes after it. */
@@ -130,35 +141,51 @@ function partDecision(
 /** The rule before `next`, which is what the rules after it decide. */
 export function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Decision, ends: Ends): Decision {
   const { view, table, place } = run;
+  const { space } = view.analysis;
   const scope: Scope = { view, table, chain: chain.name, rule, place };
   hold(next);
   let then = next;
   /** Conditions to the right of which `then` stands and that were not applied yet. */
   let condition: Condition = ALWAYS;
+  /** A chain that is called, for the packets that come to it: FALL for all others. It is put before `next` only then. */
+  let called: Decision | undefined;
   const settle = (): void => {
     if (condition === ALWAYS) return;
-    // Without a difference there is nothing to ask; this is what most rules that only log come to.
-    if (!samePackets(then, next)) {
-      then = isNever(condition) ? next : decide(conditionSet(view.analysis.space, condition), then, next);
+    if (called !== undefined) {
+      const fall = always(space, LEAF.fall);
+      called = isNever(condition) ? fall : decide(conditionSet(space, condition), called, fall);
+    } else if (!samePackets(then, next)) {
+      // Without a difference there is nothing to ask; this is what most rules that only log come to.
+      then = isNever(condition) ? next : decide(conditionSet(space, condition), then, next);
     }
     condition = ALWAYS;
+  };
+  const call = (): void => {
+    settle();
+    if (called !== undefined) then = followedBy(called, { ...ends, fall: next });
+    called = undefined;
   };
   for (let i = rule.statements.length - 1; i >= 0; i--) {
     const statement = rule.statements[i]!;
     const part = String(i);
     const asked =
-      samePackets(then, next) && condition === ALWAYS
+      called === undefined && samePackets(then, next) && condition === ALWAYS
         ? undefined
         : statementCondition(scope, statement, part);
     if (asked !== undefined) {
       condition = both(asked, condition);
       continue;
     }
-    if (isCondition(statement)) continue;
-    settle();
+    if (isCondition(statement) || isInert(statement)) continue;
+    if (statement.kind === 'verdict' && statement.verdict.kind === 'jump') {
+      called = knownChain(run, statement.verdict.chain, ends);
+      condition = ALWAYS;
+      if (called !== undefined) continue;
+    }
+    call();
     then = actionDecision(run, scope, statement, part, then, next, ends);
   }
-  settle();
+  call();
   release(next);
   return then;
 }
@@ -178,6 +205,11 @@ function isCondition({ kind }: Statement): boolean {
     kind === 'ipset' ||
     kind === 'free'
   );
+}
+
+/** What changes neither the packet nor its way. */
+function isInert({ kind }: Statement): boolean {
+  return kind === 'counter' || kind === 'log' || kind === 'last';
 }
 
 /** A statement before what comes after it in the rule (`then`) and after the rule (`next`). */
