@@ -27,6 +27,11 @@ export function always(space: PacketSpace, leaf: number): Decision {
   return decisionOf(space, leaf);
 }
 
+/** Whether it is the same for all packets. */
+export function isConstant(decision: Decision): boolean {
+  return decision.node < decision.space.bdd.leaves;
+}
+
 /** `then` for the packets of the set, `otherwise` for all others: one rule before what comes after it. */
 export function decide(set: PacketSet, then: Decision, otherwise: Decision): Decision {
   const { space } = set;

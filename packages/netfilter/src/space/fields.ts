@@ -94,7 +94,7 @@ export function packetLayout(options: LayoutOptions): Layout {
     ...more,
   ];
   const fields: Field[] = [];
-  let first = 0;
+  let first = TOP_LEVELS;
   for (const spec of specs) {
     if (fields.some(({ name }) => name === spec.name)) throw new Error(`two fields named ${spec.name}`);
     const bits = bitsOfSpec(spec);
@@ -117,6 +117,24 @@ export function addField(layout: Layout, spec: FieldSpec): Field {
   grown.fields.push(field);
   namesOf(layout).set(field.name, field);
   grown.levels += field.bits;
+  return field;
+}
+
+/** Levels above all fields. */
+const TOP_LEVELS = 16;
+
+/**
+ * Puts one more field above all others if there is still room, else at the end. On top belongs what decides by itself
+ * about most packets: at the end it would stand in a copy of everything.
+ */
+export function addFieldOnTop(layout: Layout, spec: FieldSpec): Field {
+  const bits = bitsOfSpec(spec);
+  const first = layout.fields[0]!.first - bits;
+  if (first < 0) return addField(layout, spec);
+  if (hasField(layout, spec.name)) throw new Error(`two fields named ${spec.name}`);
+  const field = { ...spec, bits, first };
+  (layout.fields as Field[]).unshift(field);
+  namesOf(layout).set(field.name, field);
   return field;
 }
 

@@ -7,7 +7,7 @@ import type { Chain, Rule, Table } from '../model/ruleset.ts';
 import type { Statement } from '../model/statement.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { type Place, rejectNeeds } from '../semantics/reading.ts';
-import { always, decide, LEAF, thenDecide } from '../space/decision.ts';
+import { always, decide, isConstant, LEAF, thenDecide } from '../space/decision.ts';
 import { isEmpty, samePackets } from '../space/packet-set.ts';
 import { type Decision, hold, release, tidySpace } from '../space/packet-space.ts';
 import { ALWAYS, both, type Condition, conditionSet, isNever } from './condition.ts';
@@ -17,11 +17,9 @@ import { mappedDecision } from './mapping.ts';
 import { keysCondition } from './match-condition.ts';
 import { needed } from './need.ts';
 import { freeSet, type RulesetView, type Scope } from './scope.ts';
+import { ACCEPTED, isInert, NEXT, rowsDecision, ruleBlocks, simpleRows } from './simple-rules.ts';
 import { statementCondition } from './statement-condition.ts';
 import { verdictEntries } from './verdict-map.ts';
-
-/** In a chain that is looked at alone: its base chain accepted. */
-export const ACCEPTED = 5;
 
 /** The chains of one table at one place. */
 export interface ChainRun {
@@ -33,6 +31,8 @@ export interface ChainRun {
   readonly writing: ReadonlySet<string>;
   /** Decisions of the other chains, where they return FALL and where they accept ACCEPTED; held. */
   readonly alone: Map<string, Decision>;
+  /** Base chains that were looked at. */
+  readonly base: Set<string>;
   /** Chains that are being looked at, outermost first. */
   readonly open: string[];
 }
@@ -46,6 +46,7 @@ export function chainRun(view: RulesetView, table: Table, place: Place): ChainRu
     chains,
     writing: writingChains(view, table),
     alone: new Map(),
+    base: new Set(),
     open: [],
   };
 }
@@ -56,8 +57,15 @@ export function chainDecision(run: ChainRun, name: string, ends: Ends): Decision
   const chain = run.chains.get(name);
   // The kernel has no loops; a file may.
   if (chain === undefined || run.open.includes(name)) return always(space, LEAF.unknown);
-  const alone = knownChain(run, name, ends);
+  const alone = isCheaperAtOnce(run, name, ends) ? undefined : knownChain(run, name, ends);
   return alone === undefined ? rulesDecision(run, chain, ends) : followedBy(alone, ends);
+}
+
+/** Before one verdict for all packets a chain is no larger than alone. Who is called again is worth to be remembered. */
+function isCheaperAtOnce(run: ChainRun, name: string, { accept, fall }: Ends): boolean {
+  if (run.open.length > 0 || run.alone.has(name) || run.base.has(name)) return false;
+  run.base.add(name);
+  return isConstant(accept) && isConstant(fall);
 }
 
 /** The chain alone; undefined if there is no such chain or what it does depends on what comes after it. */
@@ -73,7 +81,8 @@ function knownChain(run: ChainRun, name: string, ends: Ends): Decision | undefin
 
 /** A chain that was looked at alone, before what comes after it. */
 function followedBy(alone: Decision, ends: Ends): Decision {
-  return thenDecide(thenDecide(alone, ends.fall, LEAF.fall), ends.accept, ACCEPTED);
+  // In this order the second pass is over the chain alone and not over all that comes after it, too.
+  return thenDecide(thenDecide(alone, ends.accept, ACCEPTED), ends.fall, LEAF.fall);
 }
 
 /** What the chain decides, whatever comes after it. */
@@ -97,16 +106,24 @@ function rulesDecision(run: ChainRun, chain: Chain, ends: Ends): Decision {
   let decision = fall;
   // A rule before much else is dear where it is about many packets, so long chains are put together from parts.
   const isLong = chain.rules.length > 2 * PART && !run.writing.has(chain.name);
-  const part = isLong ? PART : chain.rules.length;
-  for (let end = chain.rules.length; end > 0; end -= part) {
-    hold(decision);
-    const own = isLong ? { ...ends, fall: always(space, LEAF.fall) } : ends;
-    const before = partDecision(run, chain, Math.max(0, end - part), end, own, isLong ? own.fall : decision);
-    release(decision);
-    decision = isLong ? thenDecide(before, decision, LEAF.fall) : before;
-    hold(decision);
-    tidySpace(space);
-    release(decision);
+  for (const { from, to, isSimple } of ruleBlocks(chain.rules).reverse()) {
+    let simple = isSimple;
+    for (let end = to; end > from; ) {
+      hold(decision);
+      const scope = { view: run.view, table: run.table, chain: chain.name, place: run.place };
+      const rows = simple ? simpleRows(scope, chain.rules, from, end, ends) : undefined;
+      let before = rows && rowsDecision(space, rows.rows, ends);
+      simple = before !== undefined;
+      const begin = before === undefined ? Math.max(from, isLong ? end - PART : 0) : rows!.from;
+      const after = isLong || simple ? always(space, NEXT) : decision;
+      before ??= partDecision(run, chain, begin, end, ends, after);
+      release(decision);
+      decision = after === decision ? before : thenDecide(before, decision, NEXT);
+      hold(decision);
+      tidySpace(space);
+      release(decision);
+      end = begin;
+    }
   }
   for (const each of kept) release(each);
   run.open.pop();
@@ -205,11 +222,6 @@ function isCondition({ kind }: Statement): boolean {
     kind === 'ipset' ||
     kind === 'free'
   );
-}
-
-/** What changes neither the packet nor its way. */
-function isInert({ kind }: Statement): boolean {
-  return kind === 'counter' || kind === 'log' || kind === 'last';
 }
 
 /** A statement before what comes after it in the rule (`then`) and after the rule (`next`). */
