@@ -81,11 +81,14 @@ export function decideByField(
 export function packetsDecided(decision: Decision, ...leaves: readonly number[]): PacketSet {
   const { space } = decision;
   const node = nodeOf(space, decision);
+  const found = leavesOf(space.bdd, node);
+  if (found.every((leaf) => leaf < 2) && !leaves.includes(0))
+    return setOf(space, leaves.includes(1) ? node : 0);
   return setOf(
     space,
     unionAll(
       space.bdd,
-      leaves.map((leaf) => leafSet(space.bdd, node, leaf)),
+      leaves.filter((leaf) => found.includes(leaf)).map((leaf) => leafSet(space.bdd, node, leaf)),
     ),
   );
 }

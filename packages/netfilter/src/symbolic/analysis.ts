@@ -58,7 +58,7 @@ export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysi
   // Who is not tracked is read by everybody who asks for the state.
   if (rulesets.some(hasNotrack)) {
     read.add('early state');
-    ensureField(analysis, { kind: 'words', name: 'early state', words: ['invalid', 'untracked'] });
+    addFieldOnTop(space.layout, { kind: 'words', name: 'early state', words: ['invalid', 'untracked'] });
   }
   return analysis;
 }
