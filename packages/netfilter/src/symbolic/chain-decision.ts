@@ -17,7 +17,15 @@ import { mappedDecision } from './mapping.ts';
 import { keysCondition } from './match-condition.ts';
 import { needed } from './need.ts';
 import { freeSet, type RulesetView, type Scope } from './scope.ts';
-import { ACCEPTED, isInert, NEXT, rowsDecision, ruleBlocks, simpleRows } from './simple-rules.ts';
+import {
+  ACCEPTED,
+  isInert,
+  NEXT,
+  ofOneProtocol,
+  rowsDecision,
+  ruleBlocks,
+  simpleRows,
+} from './simple-rules.ts';
 import { statementCondition } from './statement-condition.ts';
 import { verdictEntries } from './verdict-map.ts';
 
@@ -113,9 +121,12 @@ function rulesDecision(run: ChainRun, chain: Chain, ends: Ends): Decision {
       const scope = { view: run.view, table: run.table, chain: chain.name, place: run.place };
       const rows = simple ? simpleRows(scope, chain.rules, from, end, ends) : undefined;
       let before = rows && rowsDecision(space, rows.rows, ends);
-      simple = before !== undefined;
-      const begin = before === undefined ? Math.max(from, isLong ? end - PART : 0) : rows!.from;
-      const after = isLong || simple ? always(space, NEXT) : decision;
+      let begin = rows?.from ?? end - 1;
+      if (!simple || (rows !== undefined && before === undefined)) {
+        simple = false;
+        begin = Math.max(from, isLong ? end - PART : 0);
+      }
+      const after = isLong || before !== undefined ? always(space, NEXT) : decision;
       before ??= partDecision(run, chain, begin, end, ends, after);
       release(decision);
       decision = after === decision ? before : thenDecide(before, decision, NEXT);
@@ -182,8 +193,9 @@ export function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Deci
     if (called !== undefined) then = followedBy(called, { ...ends, fall: next });
     called = undefined;
   };
-  for (let i = rule.statements.length - 1; i >= 0; i--) {
-    const statement = rule.statements[i]!;
+  const statements = ofOneProtocol(rule.statements);
+  for (let i = statements.length - 1; i >= 0; i--) {
+    const statement = statements[i]!;
     const part = String(i);
     const asked =
       called === undefined && samePackets(then, next) && condition === ALWAYS

@@ -121,7 +121,7 @@ function leafOf({ statements }: Rule, { accept, fall }: Ends): number | undefine
 /** All that a simple rule asks for; undefined: it can never decide. */
 function ruleCondition(scope: Scope): Condition | undefined {
   let all = ALWAYS;
-  for (const [i, statement] of scope.rule.statements.entries()) {
+  for (const [i, statement] of ofOneProtocol(scope.rule.statements).entries()) {
     const part = String(i);
     if (statement.kind === 'reject') {
       const needs = rejectNeeds(statement, scope.place);
@@ -130,4 +130,26 @@ function ruleCondition(scope: Scope): Condition | undefined {
     } else all = both(all, statementCondition(scope, statement, part) ?? ALWAYS);
   }
   return all;
+}
+
+const WITH_PORTS: ReadonlySet<string> = new Set(['tcp', 'udp', 'udplite', 'sctp', 'dccp']);
+
+/**
+ * `th dport` of a rule that is about one protocol is that protocol's port: what the bytes there would be in packets of
+ * others need not be asked.
+ */
+export function ofOneProtocol(statements: readonly Statement[]): readonly Statement[] {
+  let protocol: string | undefined;
+  for (const statement of statements) {
+    if (statement.kind !== 'match' || statement.operator !== '==' || statement.right.kind !== 'symbol')
+      continue;
+    const { left, right } = statement;
+    if (left.kind === 'meta' && left.key === 'l4proto' && WITH_PORTS.has(right.name)) protocol = right.name;
+  }
+  if (protocol === undefined) return statements;
+  return statements.map((statement) =>
+    statement.kind === 'match' && statement.left.kind === 'payload' && statement.left.protocol === 'th'
+      ? { ...statement, left: { ...statement.left, protocol } }
+      : statement,
+  );
 }
