@@ -147,9 +147,10 @@ export function ofOneProtocol(statements: readonly Statement[]): readonly Statem
     if (left.kind === 'meta' && left.key === 'l4proto' && WITH_PORTS.has(right.name)) protocol = right.name;
   }
   if (protocol === undefined) return statements;
-  return statements.map((statement) =>
-    statement.kind === 'match' && statement.left.kind === 'payload' && statement.left.protocol === 'th'
-      ? { ...statement, left: { ...statement.left, protocol } }
-      : statement,
-  );
+  return statements.map((statement) => {
+    if (statement.kind !== 'match' || statement.left.kind !== 'payload') return statement;
+    const { left } = statement;
+    const isPort = left.protocol === 'th' && (left.field === 'sport' || left.field === 'dport');
+    return isPort ? { ...statement, left: { ...left, protocol } } : statement;
+  });
 }
