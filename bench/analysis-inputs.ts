@@ -103,6 +103,12 @@ function setOf(count: number): string {
   });
 }
 
+/** What ufw and Docker made together on a real machine; its name has no dot, so that it stands with the made ones. */
+export function typicalHost(): { readonly name: string; readonly file: string }[] {
+  const file = new URL('../test/rulesets/docker20_ufw.iptables', import.meta.url).pathname;
+  return [{ name: 'ufw and Docker', file }];
+}
+
 /** Dumps of iptables-save and ip6tables-save and nft's JSON below a folder. */
 export function dumpsIn(folder: string): { readonly name: string; readonly file: string }[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })

@@ -101,6 +101,7 @@ export {
   spaceSize,
   tidySpace,
 } from './space/packet-space.ts';
+export { type Progress, watchProgress } from './space/progress.ts';
 export * from './space/split.ts';
 export * from './symbolic/analysis.ts';
 export * from './symbolic/road.ts';

@@ -18,6 +18,7 @@ import { historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
 import { calmVerb, panicVerb } from './panic.ts';
 import { planVerb } from './plan.ts';
+import { showProgress } from './progress.ts';
 import { reloadVerb } from './reload.ts';
 import { RULE_VERBS, ruleVerb } from './rule.ts';
 import { type Answer, failure, say } from './say.ts';
@@ -329,6 +330,7 @@ async function withContext(
     const message = `moat reads and changes the kernel's rules, which takes root: sudo ${context.command}`;
     return say(context, failure(ExitCode.notPermitted, 'not-root', message));
   }
+  showProgress(options);
   try {
     await run(context, words);
   } catch (error) {

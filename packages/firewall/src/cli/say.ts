@@ -1,6 +1,7 @@
 // One place that writes to the terminal: words for people, one JSON value for scripts.
 import pc from 'picocolors';
 import { ExitCode } from './exit-code.ts';
+import { endProgress } from './progress.ts';
 
 /** What a verb has to tell. `text` is for people; `json` is the whole answer for scripts. */
 export interface Answer {
@@ -12,6 +13,7 @@ export interface Answer {
 /** Prints it and makes its code the exit code. Errors go to stderr for people, to stdout as JSON for scripts. */
 export function say(context: { readonly options: { readonly json: boolean } }, answer: Answer): void {
   process.exitCode = answer.code;
+  endProgress();
   if (context.options.json) {
     const ok = answer.code === ExitCode.done;
     process.stdout.write(`${JSON.stringify({ ok, ...answer.json }, null, 2)}\n`);

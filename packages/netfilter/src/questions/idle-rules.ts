@@ -15,10 +15,11 @@ import {
 } from '../space/packet-set.ts';
 import { hold, type PacketSet, release } from '../space/packet-space.ts';
 import type { Analysis } from '../symbolic/analysis.ts';
-import { ACCEPTED, type ChainRun, chainRun, ruleDecision } from '../symbolic/chain-decision.ts';
+import { type ChainRun, chainRun, ruleDecision } from '../symbolic/chain-decision.ts';
 import { ALWAYS, both, type Condition, conditionSet } from '../symbolic/condition.ts';
 import { sendThrough, type Traffic } from '../symbolic/forward-pass.ts';
 import { type RulesetView, type Scope, viewOf } from '../symbolic/scope.ts';
+import { ACCEPTED } from '../symbolic/simple-rules.ts';
 import { statementCondition } from '../symbolic/statement-condition.ts';
 
 /** A rule with its place, counted from 1. */

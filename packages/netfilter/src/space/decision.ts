@@ -27,6 +27,11 @@ export function always(space: PacketSpace, leaf: number): Decision {
   return decisionOf(space, leaf);
 }
 
+/** Whether it is the same for all packets. */
+export function isConstant(decision: Decision): boolean {
+  return decision.node < decision.space.bdd.leaves;
+}
+
 /** `then` for the packets of the set, `otherwise` for all others: one rule before what comes after it. */
 export function decide(set: PacketSet, then: Decision, otherwise: Decision): Decision {
   const { space } = set;
@@ -76,11 +81,14 @@ export function decideByField(
 export function packetsDecided(decision: Decision, ...leaves: readonly number[]): PacketSet {
   const { space } = decision;
   const node = nodeOf(space, decision);
+  const found = leavesOf(space.bdd, node);
+  if (found.every((leaf) => leaf < 2) && !leaves.includes(0))
+    return setOf(space, leaves.includes(1) ? node : 0);
   return setOf(
     space,
     unionAll(
       space.bdd,
-      leaves.map((leaf) => leafSet(space.bdd, node, leaf)),
+      leaves.filter((leaf) => found.includes(leaf)).map((leaf) => leafSet(space.bdd, node, leaf)),
     ),
   );
 }

@@ -50,10 +50,10 @@ export interface Layout {
  * for real ones and by more for made ones), so `inSomeOrder` tries one after the other within a budget.
  */
 export const VARIABLE_ORDERS = {
-  F: ['proto', 'dst', 'dport', 'src', 'sport'],
-  B: ['src', 'dst', 'proto', 'dport', 'sport'],
-  A: ['proto', 'dport', 'dst', 'src', 'sport'],
-  G: ['proto', 'src', 'dport', 'dst', 'sport'],
+  F: ['proto', 'tcpflags', 'dst', 'dport', 'src', 'sport'],
+  B: ['src', 'dst', 'proto', 'tcpflags', 'dport', 'sport'],
+  A: ['proto', 'tcpflags', 'dport', 'dst', 'src', 'sport'],
+  G: ['proto', 'tcpflags', 'src', 'dport', 'dst', 'sport'],
 } as const;
 
 export type VariableOrder = keyof typeof VARIABLE_ORDERS;
@@ -84,17 +84,16 @@ export function packetLayout(options: LayoutOptions): Layout {
   const { family, interfaces = [], fields: more = [], order = 'F' } = options;
   const names = [NO_INTERFACE, ...interfaces, OTHER_INTERFACE];
   const addresses = bitsOf(family);
-  const core = { proto: 8, dst: addresses, dport: 16, src: addresses, sport: 16 };
+  const core = { proto: 8, tcpflags: 8, dst: addresses, dport: 16, src: addresses, sport: 16 };
   const specs: FieldSpec[] = [
     { kind: 'words', name: 'state', words: CT_STATES },
     { kind: 'words', name: 'iif', words: names },
     { kind: 'words', name: 'oif', words: names },
     ...VARIABLE_ORDERS[order].map((name): FieldSpec => ({ kind: 'number', name, bits: core[name] })),
-    { kind: 'number', name: 'tcpflags', bits: 8 },
     ...more,
   ];
   const fields: Field[] = [];
-  let first = 0;
+  let first = TOP_LEVELS;
   for (const spec of specs) {
     if (fields.some(({ name }) => name === spec.name)) throw new Error(`two fields named ${spec.name}`);
     const bits = bitsOfSpec(spec);
@@ -117,6 +116,24 @@ export function addField(layout: Layout, spec: FieldSpec): Field {
   grown.fields.push(field);
   namesOf(layout).set(field.name, field);
   grown.levels += field.bits;
+  return field;
+}
+
+/** Levels above all fields. */
+const TOP_LEVELS = 16;
+
+/**
+ * Puts one more field above all others if there is still room, else at the end. On top belongs what decides by itself
+ * about most packets: at the end it would stand in a copy of everything.
+ */
+export function addFieldOnTop(layout: Layout, spec: FieldSpec): Field {
+  const bits = bitsOfSpec(spec);
+  const first = layout.fields[0]!.first - bits;
+  if (first < 0) return addField(layout, spec);
+  if (hasField(layout, spec.name)) throw new Error(`two fields named ${spec.name}`);
+  const field = { ...spec, bits, first };
+  (layout.fields as Field[]).unshift(field);
+  namesOf(layout).set(field.name, field);
   return field;
 }
 

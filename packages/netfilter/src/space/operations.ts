@@ -233,12 +233,17 @@ export function supportOf(bdd: Bdd, node: number): number[] {
 
 /** The leaves that can be reached, ascending. */
 export function leavesOf(bdd: Bdd, node: number): number[] {
-  if (node < bdd.leaves) return [node];
-  const leaves = new Set<number>();
-  for (const each of reachable(bdd, [node])) {
-    for (const child of [lowOf(bdd, each), highOf(bdd, each)]) if (child < bdd.leaves) leaves.add(child);
+  const { nodes, leaves } = bdd;
+  if (node < leaves) return [node];
+  // Children have smaller numbers, so one pass down sees everything.
+  const seen = new Uint8Array(node + 1);
+  seen[node] = 1;
+  for (let at = node; at >= leaves; at--) {
+    if (seen[at] === 0) continue;
+    seen[nodes[(at << 2) + 1]!] = 1;
+    seen[nodes[(at << 2) + 2]!] = 1;
   }
-  return [...leaves].sort((a, b) => a - b);
+  return Array.from(seen.subarray(0, leaves).keys()).filter((leaf) => seen[leaf] === 1);
 }
 
 /** All nodes below these, themselves included, without leaves; children after their parents. */

@@ -2,6 +2,7 @@
 import { type Bdd, type BddOptions, createBdd, TooLarge } from './bdd.ts';
 import { collect } from './collect.ts';
 import { type Layout, type LayoutOptions, packetLayout, type VariableOrder } from './fields.ts';
+import { beginAttempt, tellProgress } from './progress.ts';
 
 export interface PacketSpaceOptions extends LayoutOptions, BddOptions {}
 
@@ -97,7 +98,8 @@ const SMALL = 500_000;
  * called often, between one rule and the next, with all that is still needed held. Says whether it collected.
  */
 export function tidySpace(space: PacketSpace): boolean {
-  const { used, kept, budget } = space.bdd;
+  const { used, kept, budget, collected } = space.bdd;
+  tellProgress(space.layout.family, used + collected);
   if (used < Math.min(SMALL, budget / 2) || used < Math.min(kept * 4, budget / 2 + kept / 2)) return false;
   collectSpace(space);
   return true;
@@ -126,9 +128,11 @@ export function inSomeOrder<T>(
 ): Budgeted<T> {
   const { effort: most = Number.MAX_SAFE_INTEGER } = options;
   let left = orders;
+  let attempts = 0;
   for (const effort of [...efforts.filter((each) => each < most), most]) {
     const slow: VariableOrder[] = [];
     for (const order of left) {
+      beginAttempt(++attempts, orders.length * (efforts.length + 1));
       try {
         return { kind: 'done', value: work(packetSpace({ ...options, order, effort })), order };
       } catch (error) {

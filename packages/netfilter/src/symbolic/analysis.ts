@@ -6,7 +6,7 @@ import type { Rule, Ruleset } from '../model/ruleset.ts';
 import type { Value } from '../model/value.ts';
 import type { IpFamily } from '../net/address.ts';
 import { PLACES, readingOf } from '../semantics/reading.ts';
-import { addField, type FieldSpec, hasField, type WordField } from '../space/fields.ts';
+import { addField, addFieldOnTop, type FieldSpec, hasField, type WordField } from '../space/fields.ts';
 import type { PacketSpace, PacketSpaceOptions } from '../space/packet-space.ts';
 import { comparisonsOf, expressionsOf } from './comparisons.ts';
 
@@ -58,7 +58,7 @@ export function beginAnalysis(space: PacketSpace, input: AnalysisInput): Analysi
   // Who is not tracked is read by everybody who asks for the state.
   if (rulesets.some(hasNotrack)) {
     read.add('early state');
-    ensureField(analysis, { kind: 'words', name: 'early state', words: ['invalid', 'untracked'] });
+    addFieldOnTop(space.layout, { kind: 'words', name: 'early state', words: ['invalid', 'untracked'] });
   }
   return analysis;
 }
@@ -129,18 +129,24 @@ export function ensureField(analysis: Analysis, spec: FieldSpec): void {
   if (!hasField(analysis.space.layout, spec.name)) addField(analysis.space.layout, spec);
 }
 
-/** The field of `bits` bits that stands for something nobody can know; `what` names it across rulesets. */
+/**
+ * The field of `bits` bits that stands for something nobody can know; `what` names it across rulesets. `onTop`: it decides
+ * about packets of all kinds.
+ */
 export function freeField(
   analysis: Analysis,
   what: string,
   bits: number,
   bit: Omit<FreeBit, 'field'>,
+  onTop = false,
 ): string {
   const known = analysis.freeNames.get(what);
   if (known !== undefined) return known;
   const field = `free ${analysis.freeNames.size + 1}`;
   analysis.freeNames.set(what, field);
   analysis.free.set(field, { field, ...bit });
-  addField(analysis.space.layout, { kind: 'number', name: field, bits });
+  const spec: FieldSpec = { kind: 'number', name: field, bits };
+  if (onTop) addFieldOnTop(analysis.space.layout, spec);
+  else addField(analysis.space.layout, spec);
   return field;
 }

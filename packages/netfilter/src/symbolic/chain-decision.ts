@@ -7,7 +7,7 @@ import type { Chain, Rule, Table } from '../model/ruleset.ts';
 import type { Statement } from '../model/statement.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { type Place, rejectNeeds } from '../semantics/reading.ts';
-import { always, decide, LEAF, thenDecide } from '../space/decision.ts';
+import { always, decide, isConstant, LEAF, thenDecide } from '../space/decision.ts';
 import { isEmpty, samePackets } from '../space/packet-set.ts';
 import { type Decision, hold, release, tidySpace } from '../space/packet-space.ts';
 import { ALWAYS, both, type Condition, conditionSet, isNever } from './condition.ts';
@@ -17,11 +17,17 @@ import { mappedDecision } from './mapping.ts';
 import { keysCondition } from './match-condition.ts';
 import { needed } from './need.ts';
 import { freeSet, type RulesetView, type Scope } from './scope.ts';
+import {
+  ACCEPTED,
+  isInert,
+  NEXT,
+  ofOneProtocol,
+  rowsDecision,
+  ruleBlocks,
+  simpleRows,
+} from './simple-rules.ts';
 import { statementCondition } from './statement-condition.ts';
 import { verdictEntries } from './verdict-map.ts';
-
-/** In a chain that is looked at alone: its base chain accepted. */
-export const ACCEPTED = 5;
 
 /** The chains of one table at one place. */
 export interface ChainRun {
@@ -33,6 +39,8 @@ export interface ChainRun {
   readonly writing: ReadonlySet<string>;
   /** Decisions of the other chains, where they return FALL and where they accept ACCEPTED; held. */
   readonly alone: Map<string, Decision>;
+  /** Base chains that were looked at. */
+  readonly base: Set<string>;
   /** Chains that are being looked at, outermost first. */
   readonly open: string[];
 }
@@ -46,6 +54,7 @@ export function chainRun(view: RulesetView, table: Table, place: Place): ChainRu
     chains,
     writing: writingChains(view, table),
     alone: new Map(),
+    base: new Set(),
     open: [],
   };
 }
@@ -56,13 +65,32 @@ export function chainDecision(run: ChainRun, name: string, ends: Ends): Decision
   const chain = run.chains.get(name);
   // The kernel has no loops; a file may.
   if (chain === undefined || run.open.includes(name)) return always(space, LEAF.unknown);
-  if (run.writing.has(name)) return rulesDecision(run, chain, ends);
+  const alone = isCheaperAtOnce(run, name, ends) ? undefined : knownChain(run, name, ends);
+  return alone === undefined ? rulesDecision(run, chain, ends) : followedBy(alone, ends);
+}
+
+/** Before one verdict for all packets a chain is no larger than alone. Who is called again is worth to be remembered. */
+function isCheaperAtOnce(run: ChainRun, name: string, { accept, fall }: Ends): boolean {
+  if (run.open.length > 0 || run.alone.has(name) || run.base.has(name)) return false;
+  run.base.add(name);
+  return isConstant(accept) && isConstant(fall);
+}
+
+/** The chain alone; undefined if there is no such chain or what it does depends on what comes after it. */
+function knownChain(run: ChainRun, name: string, ends: Ends): Decision | undefined {
+  const chain = run.chains.get(name);
+  if (chain === undefined || run.open.includes(name) || run.writing.has(name)) return undefined;
   const kept = [ends.accept, ends.fall];
   for (const each of kept) hold(each);
   const alone = aloneDecision(run, chain);
   for (const each of kept) release(each);
-  const returned = thenDecide(alone, ends.fall, LEAF.fall);
-  return thenDecide(returned, ends.accept, ACCEPTED);
+  return alone;
+}
+
+/** A chain that was looked at alone, before what comes after it. */
+function followedBy(alone: Decision, ends: Ends): Decision {
+  // In this order the second pass is over the chain alone and not over all that comes after it, too.
+  return thenDecide(thenDecide(alone, ends.accept, ACCEPTED), ends.fall, LEAF.fall);
 }
 
 /** What the chain decides, whatever comes after it. */
@@ -86,16 +114,27 @@ function rulesDecision(run: ChainRun, chain: Chain, ends: Ends): Decision {
   let decision = fall;
   // A rule before much else is dear where it is about many packets, so long chains are put together from parts.
   const isLong = chain.rules.length > 2 * PART && !run.writing.has(chain.name);
-  const part = isLong ? PART : chain.rules.length;
-  for (let end = chain.rules.length; end > 0; end -= part) {
-    hold(decision);
-    const own = isLong ? { ...ends, fall: always(space, LEAF.fall) } : ends;
-    const before = partDecision(run, chain, Math.max(0, end - part), end, own, isLong ? own.fall : decision);
-    release(decision);
-    decision = isLong ? thenDecide(before, decision, LEAF.fall) : before;
-    hold(decision);
-    tidySpace(space);
-    release(decision);
+  for (const { from, to, isSimple } of ruleBlocks(chain.rules).reverse()) {
+    let simple = isSimple;
+    for (let end = to; end > from; ) {
+      hold(decision);
+      const scope = { view: run.view, table: run.table, chain: chain.name, place: run.place };
+      const rows = simple ? simpleRows(scope, chain.rules, from, end, ends) : undefined;
+      let before = rows && rowsDecision(space, rows.rows, ends);
+      let begin = rows?.from ?? end - 1;
+      if (!simple || (rows !== undefined && before === undefined)) {
+        simple = false;
+        begin = Math.max(from, isLong ? end - PART : 0);
+      }
+      const after = isLong || before !== undefined ? always(space, NEXT) : decision;
+      before ??= partDecision(run, chain, begin, end, ends, after);
+      release(decision);
+      decision = after === decision ? before : thenDecide(before, decision, NEXT);
+      hold(decision);
+      tidySpace(space);
+      release(decision);
+      end = begin;
+    }
   }
   for (const each of kept) release(each);
   run.open.pop();
@@ -130,35 +169,52 @@ function partDecision(
 /** The rule before `next`, which is what the rules after it decide. */
 export function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Decision, ends: Ends): Decision {
   const { view, table, place } = run;
+  const { space } = view.analysis;
   const scope: Scope = { view, table, chain: chain.name, rule, place };
   hold(next);
   let then = next;
   /** Conditions to the right of which `then` stands and that were not applied yet. */
   let condition: Condition = ALWAYS;
+  /** A chain that is called, for the packets that come to it: FALL for all others. It is put before `next` only then. */
+  let called: Decision | undefined;
   const settle = (): void => {
     if (condition === ALWAYS) return;
-    // Without a difference there is nothing to ask; this is what most rules that only log come to.
-    if (!samePackets(then, next)) {
-      then = isNever(condition) ? next : decide(conditionSet(view.analysis.space, condition), then, next);
+    if (called !== undefined) {
+      const fall = always(space, LEAF.fall);
+      called = isNever(condition) ? fall : decide(conditionSet(space, condition), called, fall);
+    } else if (!samePackets(then, next)) {
+      // Without a difference there is nothing to ask; this is what most rules that only log come to.
+      then = isNever(condition) ? next : decide(conditionSet(space, condition), then, next);
     }
     condition = ALWAYS;
   };
-  for (let i = rule.statements.length - 1; i >= 0; i--) {
-    const statement = rule.statements[i]!;
+  const call = (): void => {
+    settle();
+    if (called !== undefined) then = followedBy(called, { ...ends, fall: next });
+    called = undefined;
+  };
+  const statements = ofOneProtocol(rule.statements);
+  for (let i = statements.length - 1; i >= 0; i--) {
+    const statement = statements[i]!;
     const part = String(i);
     const asked =
-      samePackets(then, next) && condition === ALWAYS
+      called === undefined && samePackets(then, next) && condition === ALWAYS
         ? undefined
         : statementCondition(scope, statement, part);
     if (asked !== undefined) {
       condition = both(asked, condition);
       continue;
     }
-    if (isCondition(statement)) continue;
-    settle();
+    if (isCondition(statement) || isInert(statement)) continue;
+    if (statement.kind === 'verdict' && statement.verdict.kind === 'jump') {
+      called = knownChain(run, statement.verdict.chain, ends);
+      condition = ALWAYS;
+      if (called !== undefined) continue;
+    }
+    call();
     then = actionDecision(run, scope, statement, part, then, next, ends);
   }
-  settle();
+  call();
   release(next);
   return then;
 }

@@ -60,11 +60,12 @@ export function isNever({ numbers, words }: Condition): boolean {
 export function conditionSet(space: PacketSpace, condition: Condition): PacketSet {
   if (isNever(condition)) return noPackets(space);
   if (condition === ALWAYS) return allPackets(space);
-  const match: PacketMatch = Object.fromEntries<IntervalSet<bigint> | readonly string[]>([
-    ...condition.numbers,
-    ...condition.words,
-  ]);
-  let set = packetsWhere(space, match);
+  let set = packetsWhere(space, conditionMatch(condition));
   for (const other of condition.sets) set = intersectPackets(set, other);
   return set;
+}
+
+/** What is asked of single fields. */
+export function conditionMatch({ numbers, words }: Condition): PacketMatch {
+  return Object.fromEntries<IntervalSet<bigint> | readonly string[]>([...numbers, ...words]);
 }

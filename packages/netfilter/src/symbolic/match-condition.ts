@@ -312,6 +312,14 @@ function numbersOf(
   return { known: intervalSet(intervals), complete };
 }
 
+/** A field of so few bits is looked at value by value: values in intervals are what many rules are compared by at once. */
+const FEW_BITS = 8;
+
+function numbersWhere(bits: number, isAsked: (value: bigint) => boolean): IntervalSet<bigint> {
+  const values = Array.from({ length: 1 << bits }, (_, value) => BigInt(value)).filter(isAsked);
+  return intervalSet(values.map((value) => ({ first: value, last: value })));
+}
+
 /** `field & mask` next to one constant: a set of its own kind. undefined: it is something else. */
 function maskCondition(
   scope: Scope,
@@ -334,6 +342,13 @@ function maskCondition(
   ensureField(analysis, { kind: 'number', name: reading.field, bits: reading.of });
   const fits = (number: bigint): boolean => number >> BigInt(reading.bits) === 0n;
   if (!fits(mask)) return undefined;
+  if (reading.bits <= FEW_BITS && reading.bits === reading.of) {
+    const isEmpty = operator === 'in' || operator === '!';
+    const isAsked = (value: bigint): boolean =>
+      (isEmpty ? (value & mask & wanted) === 0n : (value & mask) === wanted) ===
+      (operator === '==' || operator === '!');
+    return needed(scope, reading.needs, numbersIn(reading.field, numbersWhere(reading.bits, isAsked)), part);
+  }
   const where = (under: bigint, equal: bigint) =>
     packetsWhere(analysis.space, { [reading.field]: { mask: under, value: equal } });
   let set: PacketSet;

@@ -49,9 +49,16 @@ export function freeNumber(
   bits: number,
   reason: FreeReason | 'not understood',
 ): string {
-  const { view, rule } = scope;
-  return freeField(view.analysis, `${ruleName(scope)} ${part}`, bits, { reason, rule });
+  const { view, table, chain, rule } = scope;
+  const onTop =
+    bits === 1 &&
+    !rule.statements.some(({ kind }) => SELECTS.has(kind)) &&
+    table.chains.some(({ name, base }) => name === chain && base !== undefined);
+  return freeField(view.analysis, `${ruleName(scope)} ${part}`, bits, { reason, rule }, onTop);
 }
+
+/** What makes a rule be about some packets. */
+const SELECTS: ReadonlySet<string> = new Set(['match', 'or', 'ipset', 'vmap']);
 
 /** The same for equal rules at the same place of two rulesets. */
 function ruleName({ view, table, chain, rule }: Scope): string {
