@@ -11,6 +11,7 @@ import {
   forgetPending,
   type Pending,
   readAppliedPolicy,
+  readBootRules,
   readPending,
   renewPending,
   secondsSinceBoot,
@@ -62,6 +63,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
       // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
       policy: applied ?? plan.oldText,
       applied,
+      boot: readBootRules(paths),
       script: wayBackScript(paths, pending.change, ownNetwork(), emergencyRules(sshPorts())),
     });
   }
@@ -70,8 +72,13 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
     if (before === undefined) forgetPending(paths);
     return { kind: 'failed', message: `the way back could not be armed, so nothing was changed: ${failed}` };
   }
-  // From here on the clock that ran before finds a token that is not its own.
-  if (before !== undefined) renewPending(paths, pending);
+  try {
+    // From here on it waits, and a clock that ran before finds a token that is not its own.
+    renewPending(paths, pending);
+  } catch (error) {
+    if (before === undefined) forgetPending(paths);
+    throw error;
+  }
   return { kind: 'armed', pending };
 }
 

@@ -9,6 +9,7 @@ import {
   backUpPolicy,
   forgetAppliedPolicy,
   makeFolders,
+  newBackupName,
   readBootRules,
   readPolicyText,
 } from '../kernel/state.ts';
@@ -50,7 +51,10 @@ async function stopLocked(paths: Paths, request: StopRequest, lock: HeldLock): P
   const wasActive = await isActive(paths);
   const text = readPolicyText(paths);
   // The copy first: what cannot be kept is not thrown away.
-  const backup = request.reset && text !== undefined ? backUpPolicy(paths, text, new Date()) : undefined;
+  const backup =
+    request.reset && text !== undefined
+      ? backUpPolicy(paths, text, newBackupName(paths, new Date()))
+      : undefined;
   if (wasActive) {
     const sent = await nftApply(renderRemoval(TABLE), { paths, lock });
     if (sent.kind !== 'ok') return { kind: 'failed', message: sent.message };
