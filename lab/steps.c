@@ -43,6 +43,8 @@ static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 /* Read once: a program that is about to be started has its own environment already. */
 static char log_file[PATH_MAX], root[PATH_MAX], fault[16], at[LINE + 16], run_line[PATH_MAX];
 static long clock_shift, haste = 1;
+/* The group that the command leads; what it starts may have left it. */
+static pid_t group;
 static struct timespec begun;
 
 static void setting(char *into, size_t size, const char *name) {
@@ -51,6 +53,7 @@ static void setting(char *into, size_t size, const char *name) {
 }
 
 __attribute__((constructor)) static void begin(void) {
+  group = getpgrp();
   setting(log_file, sizeof log_file, "STEPS_LOG");
   setting(root, sizeof root, "STEPS_ROOT");
   setting(fault, sizeof fault, "STEPS_FAULT");
@@ -114,6 +117,11 @@ static bool meets(const char *what, const char *object) {
   return fault[0] != '\0' && strcmp(key, at) == 0;
 }
 
+static void kill_all(void) {
+  kill(-group, SIGKILL);
+  kill(getpid(), SIGKILL);
+}
+
 /* Runs a line in a shell that is not watched. */
 static void meanwhile(void) {
   pid_t child = fork();
@@ -133,7 +141,7 @@ static int error_number(void) {
 /* A step at a path: whether it is to fail. */
 static bool fails(const char *what, const char *object) {
   if (!meets(what, object)) return false;
-  if (is("kill")) kill(0, SIGKILL);
+  if (is("kill")) kill_all();
   if (is("run")) meanwhile();
   errno = error_number();
   return errno != 0;
@@ -197,7 +205,7 @@ static bool write_fails(int fd, const void *data, size_t size) {
   if (!counts(path_of(fd, object)) || !meets("write", object)) return false;
   if (is("run")) meanwhile();
   if (is("kill") || error_number() != 0) syscall(SYS_write, fd, data, size / 2);
-  if (is("kill")) kill(0, SIGKILL);
+  if (is("kill")) kill_all();
   errno = error_number();
   return errno != 0;
 }
@@ -283,8 +291,8 @@ static bool start_fails(const char *file, char *const argv[], char *const env[])
   for (size_t i = 0, n = 0; argv[i] != NULL && n < LINE - 1; i++)
     n += snprintf(text + n, LINE - n, i == 0 ? "%s" : " %s", argv[i]);
   if (!meets("start", text)) return false;
-  if (is("kill")) kill(0, SIGKILL);
-  if (is("orphan")) kill(getpgrp(), SIGKILL);
+  if (is("kill")) kill_all();
+  if (is("orphan")) kill(group, SIGKILL);
   if (is("dies")) kill(getpid(), SIGKILL);
   if (is("run")) meanwhile();
   if (is("fails")) {

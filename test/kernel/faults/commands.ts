@@ -57,5 +57,5 @@ export const COMMANDS: readonly FaultCommand[] = [
   { name: 'extend', words: 'confirm --extend 5m', prepare: deny80 },
   { name: 'disable', words: 'disable', prepare: asItIs },
   { name: 'ban', words: 'ban 192.0.2.9 for 1d because guessing', prepare: asItIs, cuts: true },
-  { name: 'unban', words: 'unban 192.0.2.66', prepare: asItIs },
+  { name: 'unban', words: 'unban 192.0.2.66', prepare: asItIs, once: true },
 ];

@@ -89,7 +89,7 @@ function sameNamed({ files }: MachineState, name: string): { mode: number; text:
 }
 
 /** Looks at the machine after a command that met none: all of it agrees, nothing is left over. */
-export async function judgeEnd(scene: Scene, now: MachineState): Promise<string[]> {
+export async function judgeEnd(scene: Scene, now: MachineState, tidy = true): Promise<string[]> {
   const token = tokenIn(now);
   const boot = textIn(now, `${STATE}/boot.nft`);
   return [
@@ -105,7 +105,7 @@ export async function judgeEnd(scene: Scene, now: MachineState): Promise<string[
     ...(token === undefined && boot !== undefined && now.table !== undefined ? await boots(scene, now) : []),
     // What has a name of its own each time would pile up; the rest is written anew by the next who needs it.
     ...[...now.files.keys()]
-      .filter((name) => TEMPORARY.test(name) && plain(name) !== name)
+      .filter((name) => tidy && TEMPORARY.test(name) && plain(name) !== name)
       .map((name) => `${name} is left over`),
     ...(now.files.has(`${STATE}/pending/going`) ? ['a way back is not finished'] : []),
     ...wholeness(now),

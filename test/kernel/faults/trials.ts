@@ -146,7 +146,9 @@ async function follow(
   };
   const look = async (when: string): Promise<MachineState> => {
     const state = await captureState(server, moat);
-    found.push(...(await judgeEnd(scene, state)).map((each) => `${when}: ${each}`));
+    // The next confirmation tidies up after one that was killed.
+    const tidy = !when.endsWith('abort`');
+    found.push(...(await judgeEnd(scene, state, tidy)).map((each) => `${when}: ${each}`));
     return state;
   };
   await must('status');

@@ -4,7 +4,7 @@ import { connectionKey } from '../kernel/admin-connections.ts';
 import { nftCheck } from '../kernel/nft.ts';
 import { ownNetwork } from '../kernel/own-network.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { startDetachedShell } from '../kernel/shell.ts';
+import { hasBegun, startDetachedShell } from '../kernel/shell.ts';
 import {
   bootId,
   createPending,
@@ -113,8 +113,8 @@ async function startClock(paths: Paths, token: string, seconds: number): Promise
     return started.kind === 'failed' ? started.reason : undefined;
   }
   try {
-    startDetachedShell(script, [token, String(seconds)], wayBackLog(paths));
-    return undefined;
+    const clock = startDetachedShell(script, [token, String(seconds)], wayBackLog(paths));
+    return (await hasBegun(clock, script)) ? undefined : 'the shell that was to wait for it died';
   } catch (error) {
     return (error as Error).message;
   }

@@ -1,6 +1,7 @@
 // Starting a shell script that belongs to nobody's session and lives on without us.
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { toolPath } from './process.ts';
 
 /**
@@ -27,5 +28,25 @@ export function startDetachedShell(script: string, args: readonly string[], log:
     return child.pid;
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Whether the shell that was started last with this pid has come to its script; false: it died before. */
+export async function hasBegun(pid: number, script: string): Promise<boolean> {
+  for (let tries = 0; tries < 2000; tries++) {
+    const words = commandLine(pid);
+    // A dead one has none, also before somebody takes note of its end.
+    if (words.length === 0) return false;
+    if (words[1] === script) return true;
+    await pause(5);
+  }
+  return false;
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean);
+  } catch {
+    return [];
   }
 }
