@@ -1,5 +1,4 @@
 // One command on one machine: its steps from a good run, then once more for each fault, each time from the same state.
-import { appendFileSync } from 'node:fs';
 import { MOAT_PROGRAM } from '../../../lab/moat.ts';
 import {
   type Fault,
@@ -34,11 +33,25 @@ export interface Trials {
 const LIMIT_MS = 30_000;
 const HASTE = 20;
 
-const trace = (text: string): void => appendFileSync('/tmp/faults-trace', text);
-
 /** The exit code of `abort` and `confirm` where nothing waits. */
 const NOTHING_WAITS = 3;
 
+const DAY = 86_400;
+
+/** Whoever is banned or let in for a time is not so for longer, whatever the clock says. */
+function longer(before: MachineState, now: MachineState): string[] {
+  const left = ({ table }: MachineState, name: string): number =>
+    Math.max(0, ...(table?.sets.find((set) => set.name === name)?.expires ?? []).map((each) => each ?? 0));
+  const names = before.table?.sets.map(({ name }) => name) ?? [];
+  return names
+    .filter((name) => left(before, name) > 0 && left(now, name) > left(before, name) + 1)
+    .map((name) => `${name} lasts longer than before`);
+}
+
+/**
+ * Tries the faults that `choose` takes from all steps, each from the same state. `usual`: the state that `prepare` begins
+ * with, and that a change which waits before the command goes back to.
+ */
 export async function tryCommand(
   scene: Scene,
   watch: StepWatch,
@@ -63,12 +76,13 @@ export async function tryCommand(
     const flow = await scene.flow();
     return () => flow.close();
   };
-  const run = (fault?: Fault): Promise<Watched> =>
+  const run = (fault?: Fault, clock?: number): Promise<Watched> =>
     watch.run(server, [process.execPath, MOAT_PROGRAM, ...words], {
       env: moat.env,
       root: moat.root,
       limitMs: LIMIT_MS,
       ...(fault === undefined ? {} : { fault }),
+      ...(clock === undefined ? {} : { clock }),
       ...(fault?.kind === 'hangs' ? { haste: HASTE } : {}),
     });
 
@@ -84,40 +98,34 @@ export async function tryCommand(
   };
   report({ step: 'none', kind: 'run' }, good, wrong);
 
-  appendFileSync('/tmp/faults-steps', `${command.name}\n${good.steps.join('\n')}\n\n`);
+  for (const clock of [-DAY, DAY]) {
+    const stop = await begin();
+    const ran = await run(undefined, clock);
+    await stop();
+    const now = await captureState(server, moat);
+    const found = isState(now, after) ? [] : ['with a wrong clock it does not end in the new state'];
+    const what = [...found, ...longer(before, now), ...(await judgeEnd(scene, now))];
+    report({ step: `the clock wrong by ${clock} s`, kind: 'run' }, ran, what);
+  }
   const faults = choose(good.steps);
   const followed = new Map<string, readonly string[]>();
   for (const fault of faults) {
-    const marks: number[] = [];
-    let last = performance.now();
-    const mark = () => {
-      marks.push(Math.round(performance.now() - last));
-      last = performance.now();
-    };
     const end = await begin();
-    mark();
     const ran = await run(fault);
-    mark();
     const now = await captureState(server, moat);
-    mark();
     const found = await judgeFault(scene, now, before, after);
-    mark();
     if (ran.stuck) found.push('it did not end');
-    if (fault.kind !== 'run' && !ran.steps.includes(fault.step)) found.push('it did not come to that step');
+    if (!ran.steps.includes(fault.step)) found.push('it did not come to that step');
     await end();
     const token = tokenIn(now);
     const ticks = token === undefined || clocksOf(moat).some((each) => each.token === token);
     const signature = signatureOf(now, `${token === undefined} ${ticks}`);
     let next = followed.get(signature);
     if (next === undefined) {
-      next = await follow(scene, command, now, before, after);
+      next = await follow(scene, command, now, usual, before, after);
       followed.set(signature, next);
     }
-    mark();
     report(fault, ran, [...found, ...next]);
-    trace(
-      `${command.name} ${fault.kind} ${fault.step}: ${JSON.stringify(marks)} ${[...found, ...next].join('; ')}\n`,
-    );
   }
   return {
     steps: good.steps,
@@ -133,6 +141,7 @@ async function follow(
   scene: Scene,
   command: FaultCommand,
   now: MachineState,
+  usual: MachineState,
   before: MachineState,
   after: MachineState,
 ): Promise<string[]> {
@@ -170,21 +179,22 @@ async function follow(
     await restoreState(server, moat, now);
     await must('abort');
     const back = await look('after `moat abort`');
-    if (!isState(back, tokenIn(before) === undefined ? before : after) && !isBack(back, before, after))
+    if (!isState(back, tokenIn(before) === undefined ? before : usual))
       found.push('`moat abort` did not go back');
   }
   return found;
 }
 
-/** Where something waited before already, back is before that. */
-function isBack(now: MachineState, before: MachineState, _after: MachineState): boolean {
-  return tokenIn(before) !== undefined && tokenIn(now) === undefined;
-}
-
 const FILE_FAULTS: readonly FaultKind[] = ['kill', 'ENOSPC'];
 const PROGRAM_FAULTS: readonly FaultKind[] = ['fails', 'orphan', 'after', 'kill', 'missing', 'dies'];
 
-const faultsOf = (step: string): readonly FaultKind[] => (startsProgram(step) ? PROGRAM_FAULTS : FILE_FAULTS);
+/** What moat itself starts and waits for; the programs of its scripts have a clock that no test makes run faster. */
+const WAITED_FOR = / start (nft -j|nft -c|nft -f \/run|ip|conntrack|ss) /;
+
+function faultsOf(step: string): readonly FaultKind[] {
+  if (!startsProgram(step)) return FILE_FAULTS;
+  return WAITED_FOR.test(step) ? [...PROGRAM_FAULTS, 'hangs'] : PROGRAM_FAULTS;
+}
 
 /** Each step with each fault that it can meet. */
 export function allFaults(steps: readonly string[]): Fault[] {

@@ -41,6 +41,11 @@ end_holders() {
   done
 }
 
+# One that hangs is tried again.
+nft() {
+  timeout -s KILL 60 nft "$@"
+}
+
 ${TIME_LEFT}
 
 # In one transaction, with what has time left and the bans that are in force by now, or those of the file. A text that
