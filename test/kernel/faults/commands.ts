@@ -9,6 +9,8 @@ export interface FaultCommand {
   readonly prepare: (scene: Scene, moat: (words: string) => Promise<string>) => Promise<unknown>;
   /** It cuts the flow to port 80 that runs before it. */
   readonly cuts?: true;
+  /** It brings an edit into force, which goes back with it. */
+  readonly edited?: true;
   /** Undoing and the like go on to something else when they are repeated: `reload` stands for that. */
   readonly once?: true;
 }
@@ -29,6 +31,7 @@ export const COMMANDS: readonly FaultCommand[] = [
   { name: 'enable', words: 'enable --confirm 6000', prepare: (_, moat) => moat('disable') },
   {
     name: 'reload',
+    edited: true,
     words: 'reload --confirm 6000',
     prepare: async ({ moat }) => {
       const text = readFileSync(moat.policy, 'utf8').replace('allow 80/tcp', 'allow 443/tcp');
@@ -41,7 +44,7 @@ export const COMMANDS: readonly FaultCommand[] = [
     prepare: (_, moat) => moat('allow 443/tcp'),
     once: true,
   },
-  { name: 'delete', words: 'delete allow 80/tcp --confirm 0', prepare: asItIs, cuts: true },
+  { name: 'delete', words: 'delete allow 80/tcp --confirm 0', prepare: asItIs, cuts: true, once: true },
   { name: 'allow', words: 'allow 443/tcp', prepare: asItIs },
   {
     name: 'calm',

@@ -14,7 +14,7 @@ const STATE = 'var/lib/moat';
 /** What is no part of the state: the lock, the record of what was sent, the log, what is known to be proved. */
 const RECORDS = /^run\/moat\/(lock|sent\.nft)$|\/way-back\.log$|\/proved$/;
 
-export const textIn = ({ files }: MachineState, name: string): string | undefined => files.get(name)?.text;
+const textIn = ({ files }: MachineState, name: string): string | undefined => files.get(name)?.text;
 /** A panic names the moment in which it began. */
 export const policyIn = (state: MachineState): string | undefined => {
   const text = textIn(state, POLICY);

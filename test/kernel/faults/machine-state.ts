@@ -30,7 +30,7 @@ export async function captureState(server: Machine, { root }: Moat): Promise<Mac
   };
 }
 
-export function readFiles(root: string): Map<string, KeptFile> {
+function readFiles(root: string): Map<string, KeptFile> {
   const files = new Map<string, KeptFile>();
   for (const name of readdirSync(root, { recursive: true }).map(String).sort()) {
     const stat = statSync(join(root, name));

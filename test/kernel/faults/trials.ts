@@ -179,7 +179,7 @@ async function follow(
     await restoreState(server, moat, now);
     await must('abort');
     const back = await look('after `moat abort`');
-    if (!isState(back, tokenIn(before) === undefined ? before : usual))
+    if (!isState(back, command.edited || tokenIn(before) !== undefined ? usual : before))
       found.push('`moat abort` did not go back');
   }
   return found;

@@ -34,19 +34,18 @@ export function startDetachedShell(script: string, args: readonly string[], log:
 /** Whether the shell that was started last with this pid has come to its script; false: it died before. */
 export async function hasBegun(pid: number, script: string): Promise<boolean> {
   for (let tries = 0; tries < 2000; tries++) {
-    const words = commandLine(pid);
-    // A dead one has none, also before somebody takes note of its end.
-    if (words.length === 0) return false;
-    if (words[1] === script) return true;
+    if (procText(pid, 'cmdline').split('\0')[1] === script) return true;
+    // In the middle of execve(2) a living process shows no words either; a dead one is a zombie (proc(5)) or gone.
+    if (!/\) [^ZX]/.test(procText(pid, 'stat'))) return false;
     await pause(5);
   }
   return false;
 }
 
-function commandLine(pid: number): string[] {
+function procText(pid: number, name: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean);
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
   } catch {
-    return [];
+    return '';
   }
 }
