@@ -1,7 +1,12 @@
 // Test groups: unit runs anywhere in seconds; kernel, docker and system need root and namespaces.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { privatePool } from './scripts/private-pool.mjs';
 
-const slow = { pool: 'forks', fileParallelism: false, testTimeout: 120_000, hookTimeout: 180_000 } as const;
+const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } as const;
+
+/** What measures time, or makes the machine busy: after the others of the group, one after the other. */
+const ALONE = ['window', 'parallel', 'kill', 'fault-matrix'].map((name) => `test/kernel/${name}.test.ts`);
 
 export default defineConfig({
   test: {
@@ -15,13 +20,27 @@ export default defineConfig({
             'test/unit/**/*.test.ts',
             'lab/**/*.test.ts',
           ],
+          // One process for many files: starting one and loading what all of them need takes longer than most tests.
+          pool: 'forks',
+          isolate: false,
+          maxWorkers: availableParallelism(),
           // Properties try thousands of cases; on a busy machine that takes longer than vitest's five seconds.
           testTimeout: 30_000,
         },
       },
-      { test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], ...slow } },
-      { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], ...slow } },
-      { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...slow } },
+      {
+        test: {
+          name: 'kernel',
+          include: ['test/kernel/**/*.test.ts'],
+          exclude: [...ALONE],
+          // They wait more than they compute.
+          maxWorkers: availableParallelism() + 1,
+          ...slow,
+        },
+      },
+      { test: { name: 'kernel-alone', include: [...ALONE], fileParallelism: false, ...slow } },
+      { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], fileParallelism: false, ...slow } },
+      { test: { name: 'system', include: ['test/system/**/*.test.ts'], fileParallelism: false, ...slow } },
     ],
   },
 });

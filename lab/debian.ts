@@ -31,8 +31,18 @@ export type Debian = Logins & {
 /** It gets an environment of its own, as on a console, and nothing of ours. */
 type ProgramOptions = Omit<CommandOptions, 'env' | 'cwd'>;
 
-/** The port of the database's stand-in, which listens from long before there is a network until the power is off. */
+/** The port of the database's stand-in. */
 export const DATABASE_PORT = 3306;
+
+/** The port of the web server's. */
+export const WEB_PORT = 8080;
+
+/** The port from which somebody's DNAT leads to port 80 behind a bridge called docker0, as published ones do. */
+export const PUBLISHED_PORT = 8000;
+
+/** The stand-ins that are there from long before the network until the power is off, as NAME.service. */
+export type Early = 'database' | 'web' | 'container';
+const EARLY_ALWAYS: readonly Early[] = ['database'];
 
 /** systemd-nspawn(1), --keep-unit: so it asks its caller to start the container again. */
 const WANTS_REBOOT = 133;
@@ -46,8 +56,10 @@ const CONSOLE = [
 /**
  * Puts a Debian on the machine's disk, switched off; `makeTree` has made its files before. It configures the machine's
  * interface itself, after `network-pre.target` as every Debian does. Needs real root.
+ *
+ * @param early which stand-ins answer in it; the container comes with a table of nft of its own
  */
-export async function installDebian(machine: Machine): Promise<Debian> {
+export async function installDebian(machine: Machine, early = EARLY_ALWAYS): Promise<Debian> {
   assertPrivateNetwork();
   // On /run, which is memory and private to the tests: nothing is left, however they end.
   const folder = await mkdtemp('/run/moat-debian-');
@@ -57,7 +69,7 @@ export async function installDebian(machine: Machine): Promise<Debian> {
   await commandOutput('mount', ['-t', 'overlay', '-o', layers, 'overlay', root]);
   const key = join(folder, 'login');
   await commandOutput('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'login', '-f', key]);
-  await furnish(root, await networkFile(machine), await readFile(`${key}.pub`, 'utf8'));
+  await furnish(root, await networkFile(machine), await readFile(`${key}.pub`, 'utf8'), early);
   let power: Power | undefined;
   const inside = (command: string, args: readonly string[]): string[] => {
     if (power?.leader === undefined) throw new Error(`the Debian on ${machine.name} is off`);
@@ -228,27 +240,62 @@ async function networkFile(machine: Machine): Promise<string> {
   ].join('\n');
 }
 
-const DATABASE = `[Unit]
-Description=Stand-in for a database, as early as possible
-DefaultDependencies=no
-
-[Service]
-ExecStart=/usr/bin/perl -MSocket -e ' \\
+/** The command of a unit that takes connections on a port, over both families, and ends each at once. */
+const listen = (port: number): string => `/usr/bin/perl -MSocket -e ' \\
   socket(S, AF_INET6, SOCK_STREAM, 0) or die; \\
   setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1) or die; \\
-  bind(S, pack_sockaddr_in6(${DATABASE_PORT}, Socket::IN6ADDR_ANY)) or die; \\
+  bind(S, pack_sockaddr_in6(${port}, Socket::IN6ADDR_ANY)) or die; \\
   listen(S, 4096) or die; \\
-  while (accept(C, S)) { close C }'
+  while (accept(C, S)) { close C }'`;
+
+const early = (description: string, service: string): string =>
+  `[Unit]\nDescription=${description}, as early as possible\nDefaultDependencies=no\n\n[Service]\n${service}\n`;
+
+const PUBLISH = `set -e
+ip link delete docker0 2>/dev/null || true
+ip netns add container
+ip link add docker0 type veth peer name eth0 netns container
+ip address add 172.17.0.1/16 dev docker0
+ip address add fd00:d0c::1/64 dev docker0 nodad
+ip link set docker0 up
+ip -n container address add 172.17.0.2/16 dev eth0
+ip -n container address add fd00:d0c::2/64 dev eth0 nodad
+ip -n container link set eth0 up
+ip -n container route add default via 172.17.0.1
+ip -n container route add default via fd00:d0c::1
+nft -f - <<'END'
+table inet engine {
+  chain published {
+    type nat hook prerouting priority -100;
+    fib daddr type local tcp dport ${PUBLISHED_PORT} dnat ip to 172.17.0.2:80
+    fib daddr type local tcp dport ${PUBLISHED_PORT} dnat ip6 to [fd00:d0c::2]:80
+  }
+}
+END
 `;
 
-async function furnish(root: string, network: string, publicKey: string): Promise<void> {
+const EARLY: Readonly<Record<Early, string>> = {
+  database: early('Stand-in for a database', `ExecStart=${listen(DATABASE_PORT)}`),
+  web: early('Stand-in for a web server', `ExecStart=${listen(WEB_PORT)}`),
+  container: early(
+    'Stand-in for a container with a published port',
+    `ExecStartPre=/bin/sh /root/publish\nExecStart=/usr/bin/ip netns exec container ${listen(80)}`,
+  ),
+};
+
+async function furnish(
+  root: string,
+  network: string,
+  publicKey: string,
+  started: readonly Early[],
+): Promise<void> {
   const put = async (path: string, text: string, mode = 0o644) => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), text, { mode });
   };
   const units = 'etc/systemd/system';
   await put('etc/systemd/network/lab.network', network);
-  await put(`${units}/database.service`, DATABASE);
+  await put('root/publish', PUBLISH);
   await put('root/.ssh/authorized_keys', publicKey, 0o600);
   // The end of a session ends all that was started in it, of root too: what outlives it belongs to systemd.
   await put(
@@ -257,7 +304,10 @@ async function furnish(root: string, network: string, publicKey: string): Promis
   );
   await mkdir(join(root, units, 'sysinit.target.wants'), { recursive: true });
   await mkdir(join(root, units, 'multi-user.target.wants'), { recursive: true });
-  await symlink('../database.service', join(root, units, 'sysinit.target.wants/database.service'));
+  for (const name of started) {
+    await put(`${units}/${name}.service`, EARLY[name]);
+    await symlink(`../${name}.service`, join(root, units, `sysinit.target.wants/${name}.service`));
+  }
   await symlink(
     '/lib/systemd/system/systemd-networkd.service',
     join(root, units, 'multi-user.target.wants/systemd-networkd.service'),

@@ -2,6 +2,7 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { CommandResult } from './command.ts';
 import type { Machine } from './machine.ts';
+import { type Terminal, terminalOf } from './terminal.ts';
 import { eventually, pause } from './waiting.ts';
 
 /** A login that lives: one shell on the server, over one TCP connection. */
@@ -13,13 +14,23 @@ export type SshSession = {
   close(): Promise<void>;
 };
 
-/** Over which family to connect (default v4), and for how many seconds to try (default 5). */
-export type SshOptions = { readonly family?: 'v4' | 'v6'; readonly connectSeconds?: number };
+/**
+ * Over which family to connect (default v4), for how many seconds to try (default 5), as whom (default root), and
+ * what else ssh is told.
+ */
+export type SshOptions = {
+  readonly family?: 'v4' | 'v6';
+  readonly connectSeconds?: number;
+  readonly user?: string;
+  readonly more?: readonly string[];
+};
 
-/** The ways to log in as root. */
+/** The ways to log in. */
 export type Logins = {
   /** Logs in from another machine and keeps the session. */
   openSession(from: Machine, options?: SshOptions): Promise<SshSession>;
+  /** Logs in as a person does: a login shell on a terminal. */
+  openTerminal(from: Machine, options?: SshOptions): Promise<Terminal>;
   /** Logs in from another machine, runs one line, logs out. Code 255 is ssh's own failure, such as no connection. */
   command(from: Machine, line: string, options?: SshOptions): Promise<CommandResult>;
 };
@@ -33,8 +44,11 @@ export function loginsTo(
   server: Machine,
   options: { readonly key: string; readonly port?: number; readonly said?: () => string },
 ): Logins {
-  const login = ({ family = 'v4', connectSeconds = 5 }: SshOptions): string[] => [
-    ...['-F', 'none', '-i', options.key, '-p', String(options.port ?? 22), '-l', 'root', '-T'],
+  const login = (
+    { family = 'v4', connectSeconds = 5, user = 'root', more = [] }: SshOptions,
+    terminal = '-T',
+  ): string[] => [
+    ...['-F', 'none', '-i', options.key, '-p', String(options.port ?? 22), '-l', user, terminal, ...more],
     ...['-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes', '-o', 'LogLevel=ERROR'],
     ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
     ...['-o', `ConnectTimeout=${connectSeconds}`],
@@ -49,6 +63,8 @@ export function loginsTo(
       }
       return session;
     },
+    openTerminal: (from, sshOptions = {}) =>
+      terminalOf(from.spawn('ssh', login(sshOptions, '-tt')), `ssh from ${from.name} to ${server.name}`),
     command: (from, line, sshOptions = {}) => from.run('ssh', [...login(sshOptions), line]),
   };
 }

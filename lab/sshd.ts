@@ -1,5 +1,5 @@
 // sshd: a real OpenSSH server on a machine, with keys and a configuration of its own.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commandOutput } from './command.ts';
@@ -8,16 +8,22 @@ import type { Machine } from './machine.ts';
 import { ending, type Logins, loginsTo } from './ssh.ts';
 import { eventually } from './waiting.ts';
 
-/** An OpenSSH server that runs, over IPv4 and IPv6. */
-export type Sshd = Logins & { stop(): Promise<void> };
+/** An OpenSSH server that runs, over IPv4 and IPv6. `key`: the file of the private key that opens it. */
+export type Sshd = Logins & { readonly key: string; stop(): Promise<void> };
 
 /**
  * Starts the machine's OpenSSH server on a port (22 by default). Needs real root: sshd changes its user for the first
- * part of a login. The environment in `env` is what logins get, on top of a plain PATH.
+ * part of a login. The environment in `env` is what logins get, on top of a plain PATH. `user`: an ordinary user that
+ * exists for this server alone, and may do everything with sudo. `name`: what the program is called (default sshd).
  */
 export async function startSshd(
   server: Machine,
-  options: { readonly port?: number; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly port?: number;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly user?: string;
+    readonly name?: string;
+  } = {},
 ): Promise<Sshd> {
   assertPrivateNetwork();
   const port = options.port ?? 22;
@@ -48,9 +54,26 @@ export async function startSshd(
     ].join('\n'),
   );
   // A root account that is locked (`!`) may not log in, not even by key; this sshd sees one that is not.
-  await writeFile(`${folder}/shadow`, 'root:*:19000:0:99999:7:::\nsshd:*:19000::::::\n', { mode: 0o600 });
+  const { user, name = 'sshd' } = options;
+  const shadow = ['root', 'sshd', ...(user === undefined ? [] : [user])].map(
+    (each) => `${each}:*:19000::::::\n`,
+  );
+  await writeFile(`${folder}/shadow`, shadow.join(''), { mode: 0o600 });
+  const own = ['shadow'];
+  if (user !== undefined) {
+    const others = await readFile('/etc/passwd', 'utf8');
+    await writeFile(`${folder}/passwd`, `${others}${user}:x:${UID}:${UID}::/:/bin/bash\n`);
+    const rights = ['root', user].map((each) => `${each} ALL=(ALL:ALL) NOPASSWD: ALL\n`).join('');
+    await writeFile(`${folder}/sudoers`, `Defaults env_reset, use_pty\n${rights}`, { mode: 0o440 });
+    own.push('passwd', 'sudoers');
+    // He reads the key that he is known by.
+    await chmod(folder, 0o755);
+  }
+  const program = (await commandOutput('sh', ['-c', 'command -v sshd'])).trim();
+  if (name !== 'sshd') await copyFile(program, `${folder}/${name}`);
   await mkdir('/run/sshd', { recursive: true });
-  const start = `mount --bind ${folder}/shadow /etc/shadow; exec "$(command -v sshd)" -D -e -f ${folder}/config`;
+  const mounts = own.map((file) => `[ ! -e /etc/${file} ] || mount --bind ${folder}/${file} /etc/${file};`);
+  const start = `${mounts.join(' ')} exec ${name === 'sshd' ? program : `${folder}/${name}`} -D -e -f ${folder}/config`;
   const child = server.spawn('setpriv', [
     ...['--pdeathsig', 'TERM', 'unshare', '--mount', '--propagation', 'private'],
     ...['sh', '-ec', start],
@@ -70,5 +93,9 @@ export async function startSshd(
     await stop();
     throw new Error(`sshd does not start:\n${said}`);
   }
-  return { ...loginsTo(server, { key: `${folder}/login`, port, said: () => said }), stop };
+  const key = `${folder}/login`;
+  return { ...loginsTo(server, { key, port, said: () => said }), key, stop };
 }
+
+/** One that no user of a machine has. */
+const UID = 54_321;

@@ -21,6 +21,9 @@ const PACKAGES = {
     debootstrap: 'debootstrap',
     'systemd-container': 'systemd-nspawn',
     procps: 'sysctl',
+    sudo: 'sudo',
+    tmux: 'tmux',
+    screen: 'screen',
   },
   bench: { ...START, iptables: 'iptables', conntrack: 'conntrack', ufw: 'ufw', 'build-essential': 'cc' },
 };

@@ -16,7 +16,14 @@ const NETFILTER_ROOMS = {
   read: ['net', 'model'],
   render: ['net', 'model'],
   space: ['net'],
-  analyse: ['net', 'model', 'space'],
+  semantics: ['net', 'model', 'space'],
+  // Two judges of the same rules: they share what netfilter does, and nothing of each other.
+  walk: ['net', 'model', 'space', 'semantics'],
+  symbolic: ['net', 'model', 'space', 'semantics'],
+  owner: ['net', 'model'],
+  exposure: ['net', 'model', 'space', 'semantics', 'walk', 'symbolic', 'owner'],
+  difference: ['net', 'model', 'space', 'semantics', 'walk', 'symbolic', 'exposure'],
+  questions: ['net', 'model', 'space', 'semantics', 'symbolic', 'owner', 'exposure', 'difference'],
 };
 const FIREWALL_ROOMS = {
   policy: ['netfilter'],

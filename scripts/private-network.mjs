@@ -57,6 +57,24 @@ function npmCommand() {
 }
 
 /**
+ * The words before the arguments of a command that is to run inside. It becomes the command itself, in the same process.
+ * @param {{flags: string[]}} network what privateNetwork() gave
+ * @param {string} command
+ */
+export function insideWords(network, command) {
+  return { command: 'unshare', args: [...network.flags, 'sh', '-ec', PREPARE, 'sh', command] };
+}
+
+/**
+ * What such a command may know: all programs of the system, and no engine outside.
+ * @param {NodeJS.ProcessEnv} env
+ */
+export function insideEnvironment(env) {
+  const { DOCKER_HOST: _host, DOCKER_CONTEXT: _context, ...rest } = env;
+  return { ...rest, PATH: systemPath() };
+}
+
+/**
  * Runs a command inside a private network; everything in there ends with it.
  * @param {{flags: string[]}} network what privateNetwork() gave
  * @param {string} command
@@ -65,11 +83,19 @@ function npmCommand() {
  * @returns {Promise<number>} its exit code (128 + n if signal n ended it)
  */
 export function runInside(network, command, args, env = process.env) {
-  const { DOCKER_HOST: _host, DOCKER_CONTEXT: _context, ...rest } = env;
-  const child = spawn('unshare', [...network.flags, 'sh', '-ec', PREPARE, 'sh', command, ...args], {
-    stdio: 'inherit',
-    env: { ...rest, PATH: systemPath() },
-  });
+  const inside = insideWords(network, command);
+  return runHere(inside.command, [...inside.args, ...args], insideEnvironment(env));
+}
+
+/**
+ * Runs a command where this process is.
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {Promise<number>} its exit code (128 + n if signal n ended it)
+ */
+export function runHere(command, args, env = process.env) {
+  const child = spawn(command, args, { stdio: 'inherit', env });
   // The terminal sends ^C to the child as well; this process waits for it to clean up.
   const ignore = () => {};
   process.on('SIGINT', ignore);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensurePackages } from './debian.mjs';
 import { ensureDependencies, ROOT } from './dependencies.mjs';
-import { privateNetwork, runInside } from './private-network.mjs';
+import { privateNetwork, runHere, runInside } from './private-network.mjs';
 
 /** Where each group's tests are; all but `unit` change firewall rules and run in a private network. */
 const GROUPS = {
@@ -93,9 +93,10 @@ async function runGroup(group) {
   const begun = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'moat-test-'));
   const report = join(folder, 'report.json');
-  const code = await vitest(group, [
+  const code = await vitest([
     'run',
-    ...['--project', group],
+    // Also `kernel-alone`.
+    ...['--project', group, '--project', `${group}-*`],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...files,
@@ -128,10 +129,9 @@ async function hindrance(group) {
   return (await trial('debian-trial.ts', 'boot')) === 0 ? undefined : 'no Debian boots here, see above';
 }
 
-function vitest(group, args) {
-  const program = 'node_modules/vitest/vitest.mjs';
-  if (group !== 'unit') return runInside(network, process.execPath, [program, ...args]);
-  return spawnSync(process.execPath, [program, ...args], { stdio: 'inherit' }).status ?? 1;
+/** The private networks are made in there, one for each file (scripts/private-pool.mjs). */
+function vitest(args) {
+  return runHere(process.execPath, ['node_modules/vitest/vitest.mjs', ...args]);
 }
 
 /** A file that fails outside its tests (import, beforeAll) counts as one failed test, and so does a runner that broke. */

@@ -11,7 +11,7 @@ export function documentedSchema(name: string): Schema {
   return JSON.parse(body) as Schema;
 }
 
-/** What does not fit, a line each: `/exposures/0/port: …`. */
+/** What does not fit, and fields of which the schema knows nothing, a line each: `/exposures/0/port: …`. */
 export function schemaProblems(schema: Schema, value: unknown, root: Schema = schema, at = ''): string[] {
   return Object.entries(schema).flatMap(([keyword, rule]): string[] => {
     const wrong = (expected: string): string[] => [
@@ -21,10 +21,11 @@ export function schemaProblems(schema: Schema, value: unknown, root: Schema = sc
       case '$defs':
         return [];
       case '$ref': {
-        const [, name = ''] = /^#\/\$defs\/(.+)$/.exec(String(rule)) ?? [];
-        const found = (root['$defs'] as Record<string, Schema>)[name];
-        if (found === undefined) throw new Error(`no definition ${name}`);
-        return schemaProblems(found, value, root, at);
+        const [, other = '', name = ''] = /^([a-z]*)#\/\$defs\/(.+)$/.exec(String(rule)) ?? [];
+        const home = other === '' ? root : documentedSchema(other);
+        const found = (home['$defs'] as Record<string, Schema>)[name];
+        if (found === undefined) throw new Error(`no definition ${String(rule)}`);
+        return schemaProblems(found, value, home, at);
       }
       case 'type': {
         const types = [rule].flat() as string[];
@@ -44,12 +45,15 @@ export function schemaProblems(schema: Schema, value: unknown, root: Schema = sc
         return (rule as string[]).flatMap((name) =>
           isOf('object', value) && name in (value as object) ? [] : wrong(`a field ${name}`),
         );
-      case 'properties':
-        return Object.entries(rule as Record<string, Schema>).flatMap(([name, inner]) =>
-          isOf('object', value) && name in (value as object)
-            ? schemaProblems(inner, (value as Record<string, unknown>)[name], root, `${at}/${name}`)
-            : [],
+      case 'properties': {
+        if (!isOf('object', value)) return [];
+        const known = rule as Record<string, Schema>;
+        return Object.entries(value as object).flatMap(([name, inner]) =>
+          known[name] === undefined
+            ? [`${at}/${name}: is not documented`]
+            : schemaProblems(known[name], inner, root, `${at}/${name}`),
         );
+      }
       case 'items':
         return (Array.isArray(value) ? value : []).flatMap((each, i) =>
           schemaProblems(rule as Schema, each, root, `${at}/${i}`),

@@ -23,6 +23,7 @@ const OPTIONS = {
   root: '',
   allowLockout: false,
   keepFlows: false,
+  confirmByPeer: undefined,
   extend: undefined,
   ifState: undefined,
   snapshot: undefined,

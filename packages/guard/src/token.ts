@@ -12,12 +12,13 @@ const BEARER = /^bearer +/i;
 const TOKEN = /^[\w.~+/-]+=*$/;
 const SHORTEST = 16;
 const LONGEST = 256;
+const BLOCK = 64;
 
 /**
  * An `authorize` that lets in who sends `Authorization: Bearer TOKEN` with one of the expected tokens.
  *
- * Takes the same time wherever the tokens differ, and however long the expected ones are: all of them are compared, each
- * filled up to 256 bytes.
+ * Takes the same time wherever the tokens differ: all of them are compared, each filled up to a multiple of 64 bytes, which
+ * is all that the time tells of their length.
  * @throws TypeError when a token is missing, shorter than 16 characters or longer than 256, or can't stand in the header:
  *   an empty environment variable must not become a password
  *
@@ -26,22 +27,24 @@ const LONGEST = 256;
  */
 export function tokenIs(...expected: readonly (string | undefined)[]): (request: WithHeaders) => Answer {
   if (expected.length === 0) throw new TypeError('tokenIs: expected at least one token');
-  const filled = expected.map((token) => {
+  const tokens = expected.map((token) => {
     if (typeof token !== 'string' || !isToken(token)) {
       const given = typeof token === 'string' ? `one of ${token.length} characters` : String(token);
       throw new TypeError(
         `tokenIs: expected tokens of ${SHORTEST} to ${LONGEST} characters out of A-Z a-z 0-9 - . _ ~ + / and =, got ${given}`,
       );
     }
-    return fill(new Uint8Array(LONGEST), token, 0);
+    return token;
   });
-  const given = new Uint8Array(LONGEST);
+  const size = BLOCK * Math.ceil(Math.max(...tokens.map(({ length }) => length)) / BLOCK);
+  const filled = tokens.map((token) => fill(new Uint8Array(size), token, 0));
+  const given = new Uint8Array(size);
   return (request) => {
     const header = headerOf(request);
     if (typeof header !== 'string') return false;
     const from =
       header.startsWith('Bearer ') && header[7] !== ' ' ? 7 : (BEARER.exec(header)?.[0].length ?? 0);
-    if (from === 0 || header.length - from > LONGEST) return false;
+    if (from === 0 || header.length - from > size) return false;
     fill(given, header, from);
     let found = false;
     for (const each of filled) found = timingSafeEqual(each, given) || found;

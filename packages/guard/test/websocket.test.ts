@@ -1,8 +1,9 @@
 // Websockets: with the plugins and servers that people use; refused unless declared, or unless `authorize` lets them in.
 import { createServer, type Server } from 'node:http';
+import { createSecureServer } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import fastifyWebsocket from '@fastify/websocket';
-import { serve } from '@hono/node-server';
+import { getRequestListener, serve } from '@hono/node-server';
 import { createNodeWebSocket } from '@hono/node-ws';
 import express from 'express';
 import Fastify from 'fastify';
@@ -19,6 +20,7 @@ import { guard as guardHttp } from '../src/http.ts';
 import { guard as guardKoa } from '../src/koa.ts';
 import type { GuardOptions, Refusal } from '../src/options.ts';
 import { tokenIs } from '../src/token.ts';
+import { CERTIFICATE } from './certificate.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
 const withToken = { authorization: `Bearer ${TOKEN}` };
@@ -41,7 +43,7 @@ async function listen(server: Server): Promise<string> {
 /** What a client gets: the first message of an open socket, or why there is none. */
 function dial(url: string, headers: Record<string, string> = {}): Promise<string> {
   return new Promise((resolve) => {
-    const socket = new WebSocket(url, { headers, handshakeTimeout: 2000 });
+    const socket = new WebSocket(url, { headers, handshakeTimeout: 2000, rejectUnauthorized: false });
     socket.on('open', () => socket.send('x'));
     socket.on('message', (data) => {
       resolve(String(data));
@@ -251,3 +253,49 @@ test.each(Object.entries(SERVICES))(
     await expect.poll(open).toBe(0);
   },
 );
+
+describe('a server of HTTP/2 that takes HTTP/1.1, and with it upgrades', () => {
+  const overTwo = async (listener: never): Promise<string> => {
+    const server = createSecureServer({ ...CERTIFICATE, allowHTTP1: true }, listener);
+    closers.push(() => server.close());
+    takeAll(server as never);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `wss://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const LISTENERS: Record<string, (options: Options) => never> = {
+    Express(options) {
+      const app = express();
+      guardExpress(app, options);
+      return app as never;
+    },
+    Koa(options) {
+      const app = new Koa();
+      guardKoa(app, options);
+      return app.callback() as never;
+    },
+    Hono(options) {
+      const app = new Hono();
+      guardHono(app, options);
+      return getRequestListener(app.fetch) as never;
+    },
+  };
+
+  test.each(Object.entries(LISTENERS))(
+    '%s: refused, the page of a public route as well',
+    async (_name, listener) => {
+      const url = await overTwo(listener({ authorize: tokenIs(TOKEN), public: ['GET /page'] }));
+      expect(await dial(`${url}/closed`)).toBe(REFUSED);
+      expect(await dial(`${url}/page`)).toBe(REFUSED);
+      expect(await dial(`${url}/closed`, { authorization: 'Bearer another-horse-battery-staple' })).toBe(
+        REFUSED,
+      );
+    },
+  );
+
+  test.each(['Express', 'Koa'])('%s: declared upgrades and those with a token work', async (name) => {
+    const url = await overTwo(LISTENERS[name]!({ authorize: tokenIs(TOKEN), public: ['UPGRADE /open'] }));
+    expect(await dial(`${url}/open`)).toBe('hello /open');
+    expect(await dial(`${url}/closed`)).toBe(REFUSED);
+    expect(await dial(`${url}/closed`, withToken)).toBe('hello /closed');
+  });
+});

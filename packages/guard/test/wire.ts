@@ -23,7 +23,21 @@ export interface Wire {
 
 const SILENT = 150;
 
-/** A client of a port on 127.0.0.1 that waits so many milliseconds for an answer; where each one has an answer, give more. */
+/** Resolves when the server has answered a request that was sent now: what came before it on other connections was read. */
+function turn(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.on('error', () => resolve());
+    socket.on('close', () => resolve());
+    socket.on('data', () => socket.destroy());
+    socket.write('GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  });
+}
+
+/**
+ * A client of a port on 127.0.0.1 that takes a server for silent after so many milliseconds, and only when the server
+ * answers others by then: a busy machine is not silence.
+ */
 export function wire(port: number, patience: number = SILENT): Wire {
   let socket: Socket | undefined;
   const drop = () => {
@@ -38,14 +52,24 @@ export function wire(port: number, patience: number = SILENT): Wire {
         const own = socket ?? connect({ port, host: '127.0.0.1', noDelay: true });
         socket = own;
         let answer = '';
+        let ended = false;
         const done = (keep: boolean) => {
+          if (ended) return;
+          ended = true;
           clearTimeout(timer);
           own.removeAllListeners('data');
           own.removeAllListeners('close');
           if (!keep || /\r\nconnection: close/i.test(answer)) drop();
           resolve(answer);
         };
-        const timer = setTimeout(() => done(false), patience);
+        const silent = async () => {
+          const { length } = answer;
+          await turn(port);
+          await turn(port);
+          if (answer.length === length) done(false);
+          else if (!ended) timer.refresh();
+        };
+        const timer = setTimeout(() => void silent(), patience);
         if (fresh) own.on('error', () => undefined);
         own.on('data', (chunk) => {
           answer += chunk.toString('latin1');

@@ -1,11 +1,11 @@
 // What the package offers to strangers.
 
-export * from './analyse/analysis.ts';
-export * from './analyse/arrivals.ts';
-export * from './analyse/compared-roads.ts';
-export * from './analyse/difference-boxes.ts';
-export * from './analyse/difference-cause.ts';
-export * from './analyse/exposure.ts';
+export * from './difference/compared-roads.ts';
+export * from './difference/difference-boxes.ts';
+export * from './difference/difference-cause.ts';
+export * from './difference/ruleset-difference.ts';
+export * from './exposure/arrivals.ts';
+export * from './exposure/exposure.ts';
 export type {
   Certainty,
   ClosedSocket,
@@ -15,37 +15,10 @@ export type {
   FamilyExposures,
   OtherExposure,
   Passage,
-} from './analyse/exposure-kinds.ts';
-export { NO_FIREWALL, type Opener } from './analyse/exposure-opener.ts';
-export { networksOf, type Places } from './analyse/exposure-sources.ts';
-export type { ContainerWay, ExposureProtocol, Reaches } from './analyse/exposure-target.ts';
-
-export * from './analyse/idle-rules.ts';
-
-export * from './analyse/journey.ts';
-export * from './analyse/owner.ts';
-export * from './analyse/plain-packet.ts';
-
-export * from './analyse/questions.ts';
-export * from './analyse/road.ts';
-export * from './analyse/route-lookup.ts';
-export * from './analyse/ruleset-difference.ts';
-export { type RulesetView, viewOf } from './analyse/scope.ts';
-export {
-  type PrepareOptions,
-  prepareWalk,
-  type StepVerdict,
-  type WalkFunction,
-  type WalkHook,
-  type WalkOptions,
-  type WalkPacket,
-  type WalkReason,
-  type WalkResult,
-  type WalkStep,
-  type WalkUnknown,
-  type WalkVerdict,
-} from './analyse/walk.ts';
-export * from './analyse/walk-hook.ts';
+} from './exposure/kinds.ts';
+export { NO_FIREWALL, type Opener } from './exposure/opener.ts';
+export { networksOf, type Places } from './exposure/sources.ts';
+export type { ContainerWay, ExposureProtocol, Reaches } from './exposure/target.ts';
 export * from './model/certainty.ts';
 export * from './model/expression.ts';
 export * from './model/extension.ts';
@@ -65,6 +38,9 @@ export * from './net/address.ts';
 export * from './net/interval.ts';
 export * from './net/prefix.ts';
 export * from './net/protocol.ts';
+export * from './owner/owner.ts';
+export * from './questions/idle-rules.ts';
+export * from './questions/questions.ts';
 export * from './read/dumps.ts';
 export * from './read/ipset.ts';
 export * from './read/iptables-save.ts';
@@ -86,6 +62,7 @@ export { hookWords, priorityWords } from './render/words/hook.ts';
 export { ruleWords } from './render/words/rule.ts';
 export type { Surroundings } from './render/words/value.ts';
 export { verdictWords } from './render/words/verdict.ts';
+export * from './semantics/route-lookup.ts';
 export { TooLarge } from './space/bdd.ts';
 export * from './space/box-text.ts';
 export * from './space/boxes.ts';
@@ -125,3 +102,23 @@ export {
   tidySpace,
 } from './space/packet-space.ts';
 export * from './space/split.ts';
+export * from './symbolic/analysis.ts';
+export * from './symbolic/road.ts';
+export { type RulesetView, viewOf } from './symbolic/scope.ts';
+export * from './walk/hook.ts';
+export * from './walk/journey.ts';
+export * from './walk/plain-packet.ts';
+export {
+  type PrepareOptions,
+  prepareWalk,
+  type StepVerdict,
+  type WalkFunction,
+  type WalkHook,
+  type WalkOptions,
+  type WalkPacket,
+  type WalkReason,
+  type WalkResult,
+  type WalkStep,
+  type WalkUnknown,
+  type WalkVerdict,
+} from './walk/walk.ts';

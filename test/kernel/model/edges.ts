@@ -1,8 +1,8 @@
 // Edges: the values at which rules change their mind, by field of the packet.
 import type { IpFamily, Ruleset } from '@moat/netfilter';
-import { comparisonsOf } from '../../../packages/netfilter/src/analyse/comparisons.ts';
-import { readingOf } from '../../../packages/netfilter/src/analyse/reading.ts';
-import { valueInterval } from '../../../packages/netfilter/src/analyse/value-numbers.ts';
+import { readingOf } from '../../../packages/netfilter/src/semantics/reading.ts';
+import { valueInterval } from '../../../packages/netfilter/src/semantics/value-numbers.ts';
+import { comparisonsOf } from '../../../packages/netfilter/src/symbolic/comparisons.ts';
 
 /** For one family: field → values inside of what rules compare it with, at its ends, and next to them. */
 export type Edges = {

@@ -8,11 +8,11 @@ import {
   type Ruleset,
 } from '@moat/netfilter';
 import type { KernelPacket, ProbeDevice } from '../../../lab/probe.ts';
-import { beginAnalysis, interfaceWord, spaceFor } from '../../../packages/netfilter/src/analyse/analysis.ts';
-import { roadDecision } from '../../../packages/netfilter/src/analyse/road.ts';
-import { viewOf } from '../../../packages/netfilter/src/analyse/scope.ts';
 import { LEAF } from '../../../packages/netfilter/src/space/decision.ts';
 import { hold } from '../../../packages/netfilter/src/space/packet-space.ts';
+import { beginAnalysis, interfaceWord, spaceFor } from '../../../packages/netfilter/src/symbolic/analysis.ts';
+import { roadDecision } from '../../../packages/netfilter/src/symbolic/road.ts';
+import { viewOf } from '../../../packages/netfilter/src/symbolic/scope.ts';
 import type { Court, Judgement } from './judge.ts';
 import { probeHost } from './probe-host.ts';
 

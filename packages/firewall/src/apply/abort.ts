@@ -7,7 +7,8 @@ import { extend } from './arm.ts';
 import { settlePending } from './settle.ts';
 
 export type WaitingResult =
-  | { readonly kind: 'extended'; readonly secondsLeft: number }
+  /** `watched`: the end of a session that made it still undoes it. */
+  | { readonly kind: 'extended'; readonly secondsLeft: number; readonly watched: boolean }
   /** `log`: what the way back wrote down. */
   | { readonly kind: 'aborted'; readonly log: string }
   /** With `dryRun`. */
@@ -38,7 +39,11 @@ export async function extendChange(
     const extended = await extend(paths, pending, seconds);
     return extended.kind === 'failed'
       ? { kind: 'failed', message: extended.message }
-      : { kind: 'extended', secondsLeft: secondsUntil(extended.pending.deadline) };
+      : {
+          kind: 'extended',
+          secondsLeft: secondsUntil(extended.pending.deadline),
+          watched: extended.pending.sessions.length > 0,
+        };
   };
   if (dryRun) return work();
   const locked = await withLock(paths, options, work);
@@ -51,7 +56,7 @@ export async function abortChange(paths: Paths, { dryRun }: { dryRun: boolean })
   const pending = readPending(paths);
   if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
   if (dryRun) return { kind: 'would do it', secondsLeft: secondsUntil(pending.deadline) };
-  const ran = await run('sh', [wayBackFile(paths), pending.token], PATIENT);
+  const ran = await run('sh', [wayBackFile(paths), pending.token, 'abort'], PATIENT);
   const after = readPending(paths);
   if (ran.kind === 'missing') return { kind: 'failed', message: 'there is no sh' };
   if (after?.token === pending.token) {

@@ -5,13 +5,14 @@ import { nftCheck } from '../kernel/nft.ts';
 import { ownNetwork } from '../kernel/own-network.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { hasBegun, startDetachedShell } from '../kernel/shell.ts';
+import { sshPorts } from '../kernel/ssh-ports.ts';
 import {
   bootId,
   createPending,
   forgetPending,
   type Pending,
   readAppliedPolicy,
-  readBootRules,
+  readBootFile,
   readPending,
   renewPending,
   secondsSinceBoot,
@@ -19,8 +20,7 @@ import {
   wayBackFile,
   wayBackLog,
 } from '../kernel/state.ts';
-import { startTimer, stopTimer, systemdRefusal } from '../kernel/systemd.ts';
-import { sshPorts } from './boot.ts';
+import { startService, startTimer, stopService, stopTimer, systemdRefusal } from '../kernel/systemd.ts';
 import { emergencyRules } from './emergency.ts';
 import type { Plan } from './plan.ts';
 import { restoration } from './restoration.ts';
@@ -36,8 +36,9 @@ export function newChange(): string {
 }
 
 /**
- * After this the machine goes back by itself `seconds` from now, whatever becomes of this process. A change
- * that waits already keeps what it goes back to and gets the new timer. `change`: its name.
+ * After this the machine goes back by itself `seconds` from now, whatever becomes of this process, and at once when
+ * the session that the plan was made in ends, if that is one at a prompt. A change that waits already keeps what it
+ * goes back to and gets the new timer; the sessions that it was made in still count. `change`: its name.
  */
 export async function arm(paths: Paths, plan: Plan, seconds: number, change: string): Promise<Armed> {
   const before = readPending(paths);
@@ -47,6 +48,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
     boot: bootId(),
     deadline: secondsSinceBoot() + seconds,
     connections: plan.connections.filter(({ loopback }) => !loopback).map(connectionKey),
+    sessions: [...new Set([...(before?.sessions ?? []), ...sessionMarks(plan)])],
   };
   if (before === undefined) {
     const rules = await restoration(plan.current, 'later');
@@ -63,7 +65,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
       // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
       policy: applied ?? plan.oldText,
       applied,
-      boot: readBootRules(paths),
+      boot: readBootFile(paths),
       script: wayBackScript(paths, pending.change, ownNetwork(), emergencyRules(sshPorts())),
     });
   }
@@ -79,7 +81,12 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
     if (before === undefined) forgetPending(paths);
     throw error;
   }
-  return { kind: 'armed', pending };
+  return { kind: 'armed', pending: await startWatch(paths, pending) };
+}
+
+/** The session of the plan, as the script wants it; none where its end means nothing. */
+function sessionMarks({ session }: Plan): string[] {
+  return session?.kind === 'connected' && session.interactive ? [session.carriers.join(',')] : [];
 }
 
 /** Gives a change that waits so many more seconds; the clock that ran finds another token. Hold the lock. */
@@ -90,7 +97,7 @@ export async function extend(paths: Paths, pending: Pending, seconds: number): P
   if (failed !== undefined) return { kind: 'failed', message: `no new clock could be set: ${failed}` };
   const extended = { ...pending, token, deadline: secondsSinceBoot() + left };
   renewPending(paths, extended);
-  return { kind: 'armed', pending: extended };
+  return { kind: 'armed', pending: await startWatch(paths, extended) };
 }
 
 /** The change does not wait any more: takes its timer back, which otherwise finds nothing to do. */
@@ -98,11 +105,41 @@ export async function disarm(paths: Paths): Promise<void> {
   const pending = readPending(paths);
   forgetPending(paths);
   if (pending === undefined || paths.root !== '') return;
-  if (systemdRefusal() === undefined) await stopTimer(wayBackUnit(pending.token));
+  if (systemdRefusal() !== undefined) return;
+  await stopTimer(wayBackUnit(pending.token));
+  if (pending.sessions.length > 0) await stopService(watchUnit(pending.token));
 }
 
 function wayBackUnit(token: string): string {
   return `moat-way-back-${token}`;
+}
+
+function watchUnit(token: string): string {
+  return `moat-way-back-watch-${token}`;
+}
+
+/**
+ * Watches the sessions of a change beside its clock, which goes on whatever becomes of this. After the token is in
+ * its place: a watch of another token ends by itself. Gives the change with the sessions that are watched.
+ */
+async function startWatch(paths: Paths, pending: Pending): Promise<Pending> {
+  const { token, sessions } = pending;
+  if (sessions.length === 0) return pending;
+  const args = [token, 'watch', ...sessions];
+  try {
+    if (paths.root === '' && systemdRefusal() === undefined) {
+      const command = ['/bin/sh', wayBackFile(paths), ...args];
+      if ((await startService(watchUnit(token), command)).kind === 'ok') return pending;
+    } else {
+      startDetachedShell(wayBackFile(paths), args, wayBackLog(paths));
+      return pending;
+    }
+  } catch {
+    // Without it the clock alone counts, and that is what is told.
+  }
+  const unwatched = { ...pending, sessions: [] };
+  renewPending(paths, unwatched);
+  return unwatched;
 }
 
 /** systemd keeps the time where it runs, else a shell of its own; returns why not. */

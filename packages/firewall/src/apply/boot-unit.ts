@@ -1,44 +1,16 @@
-// The systemd unit that loads the confirmed rules before there is a network, with the emergency rules inside.
-import { banFile } from '../kernel/ban-file.ts';
+// The systemd unit that loads the rules before there is a network, with the emergency rules inside.
 import type { Paths } from '../kernel/paths.ts';
-import { bootFile, wayBackFile } from '../kernel/state.ts';
-import { emergencyRules } from './emergency.ts';
-import { TIME_LEFT } from './time-left.ts';
-import { quote } from './way-back.ts';
+import { bootStarter } from './boot-script.ts';
 
 export const BOOT_UNIT = 'moat.service';
 
 /**
- * sh, nft and this file are all that it needs. A change that still waited for its confirmation goes back
- * first. Where the confirmed rules are missing or do not load, the emergency rules do, and the unit fails, so
- * that `systemctl --failed` and the journal tell of it.
+ * Two commands. The first climbs the ladder in a sandbox. The second, free of it, is there for what remains: the files
+ * of a change that waited, wherever these are; the ladder again, where the sandbox itself did not work; the emergency
+ * rules. Where not the last confirmed rules are in force it fails, so that `systemctl --failed` tells of it.
  */
 export function bootUnit(paths: Paths, sshPorts: readonly number[]): string {
-  return unitText(bootScript(paths, sshPorts));
-}
-
-/** What loads the rules at boot, for sh. Fails where not all of them could be loaded. */
-export function bootScript(paths: Paths, sshPorts: readonly number[]): string {
-  const back = wayBackFile(paths);
-  const rules = bootFile(paths);
-  const files = [rules, banFile(paths)].join(' ');
-  const script = [
-    `if [ -f ${back} ]; then sh ${back} boot; fi`,
-    TIME_LEFT,
-    `if nft -f ${rules}; then`,
-    // Closed already: bans only close more, and what has time left only opens something.
-    `if time_left $(ls ${files} 2>/dev/null) | nft -f -; then exit 0; fi`,
-    `echo "<2>moat: what ${files} say of bans and times could not be loaded; the rules are in force"`,
-    'exit 1',
-    'fi',
-    `echo "<2>moat: ${rules} could not be loaded; the emergency rules are in force: ssh from anywhere, all else closed"`,
-    `echo ${quote(emergencyRules(sshPorts))} | nft -f -`,
-    'exit 1',
-  ];
-  return script.join('\n');
-}
-
-function unitText(script: string): string {
+  const { begin, finish } = bootStarter(paths, sshPorts);
   return `# Written by \`moat enable\`, removed by \`moat disable\`.
 [Unit]
 Description=moat firewall: the confirmed rules, before the network is up
@@ -48,12 +20,41 @@ After=local-fs.target systemd-modules-load.service
 # Whoever begins with \`flush ruleset\` shall do so before there are rules of moat.
 After=nftables.service netfilter-persistent.service
 Before=network-pre.target docker.service shutdown.target
+# Of all that configures a network, the one that does not wait for network-pre.target.
+Before=cloud-init-local.service
 Conflicts=shutdown.target
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c ${unitQuote(script)}
+ExecStart=-/bin/sh -c ${unitQuote(begin)}
+ExecStart=+/bin/sh -c ${unitQuote(finish)}
+RuntimeDirectory=moat
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+UMask=0077
+CapabilityBoundingSet=CAP_NET_ADMIN
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectProc=invisible
+ProtectControlGroups=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectClock=yes
+ProtectHostname=yes
+PrivateDevices=yes
+RestrictAddressFamilies=AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@resources @privileged
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=sysinit.target

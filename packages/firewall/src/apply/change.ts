@@ -31,7 +31,7 @@ import {
 import { emptyPolicyText } from '../policy/file.ts';
 import { arm, newChange } from './arm.ts';
 import { basisOf } from './basis.ts';
-import { enableBoot } from './boot.ts';
+import { keepBoot } from './boot.ts';
 import { cutFlows, forgetCut } from './cut.ts';
 import { generationOf } from './generation.ts';
 import { listTable } from './listed.ts';
@@ -58,8 +58,12 @@ export type ChangeResult =
 
 /** A change that waits for its confirmation. `fresh`: this command made it wait; else it joined. */
 export interface Waiting {
+  /** The name of the change. */
+  readonly change: string;
   readonly seconds: number;
   readonly fresh: boolean;
+  /** The end of the session that made it undoes it at once. */
+  readonly watched: boolean;
 }
 
 /** How long a command waits for another one to finish. */
@@ -181,9 +185,10 @@ async function carryOut(
     const seconds = secondsUntil(pending.deadline);
     if (!waits && plan.change !== undefined)
       notes.push('this joins the change that waits: unconfirmed, both go back');
-    return done({ seconds, fresh: waits }, notes);
+    const watched = pending.sessions.length > 0;
+    return done({ change: pending.change, seconds, fresh: waits, watched }, notes);
   }
-  return done(undefined, [...notes, ...(plan.activates ? await enableBoot(paths) : [])]);
+  return done(undefined, [...notes, ...(await keepBoot(paths, { again: plan.activates }))]);
 }
 
 /** Who came in while the rules were changing came in by the old ones as likely as not, and cannot confirm. */

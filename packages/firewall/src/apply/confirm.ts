@@ -6,7 +6,7 @@ import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { lastWayBack, type Pending, readPending, secondsUntil, stageBootRules } from '../kernel/state.ts';
 import { disarm } from './arm.ts';
-import { enableBoot } from './boot.ts';
+import { keepBoot } from './boot.ts';
 import { listTable } from './listed.ts';
 import { restoration } from './restoration.ts';
 import { settlePending } from './settle.ts';
@@ -36,19 +36,30 @@ export async function confirmChange(paths: Paths, { dryRun }: { dryRun: boolean 
   return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
 }
 
-async function confirmLocked(paths: Paths): Promise<ConfirmResult> {
+/** Keeps the change of this name, whoever is logged in: something else has shown that it may stay. */
+export async function confirmByWitness(paths: Paths, change: string): Promise<ConfirmResult> {
+  const options = { waitMs: LOCK_WAIT_MS, command: 'moat --confirm-by-peer' };
+  const locked = await withLock(paths, options, () => confirmLocked(paths, change));
+  return locked.kind === 'busy' ? { kind: 'busy', message: locked.message } : locked.value;
+}
+
+/** `witnessed`: the change that needs no new connection of an admin. */
+async function confirmLocked(paths: Paths, witnessed?: string): Promise<ConfirmResult> {
   const pending = readPending(paths);
-  if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
-  const { connections } = adminConnections(await readLinks());
-  const refused = refusal(pending, connections);
-  if (refused !== undefined) return refused;
+  if (pending === undefined || (witnessed !== undefined && pending.change !== witnessed)) {
+    return { kind: 'nothing', last: lastWayBack(paths) };
+  }
+  if (witnessed === undefined) {
+    const refused = refusal(pending, adminConnections(await readLinks()).connections);
+    if (refused !== undefined) return refused;
+  }
   // What is in force, and not a record of it: a command that was killed may not have come to write one.
   const table = await listTable();
   if (table !== undefined) stageBootRules(paths, await restoration(table, 'later')).commit();
   keepGenerations(paths, pending.change);
   // First of all the clock: it must not strike while systemd takes its time.
   await disarm(paths);
-  return { kind: 'confirmed', notes: await enableBoot(paths) };
+  return { kind: 'confirmed', notes: await keepBoot(paths, { again: true }) };
 }
 
 /**

@@ -6,7 +6,6 @@
  * that it works when every other file of moat is gone; neither quotes nor `$`, `%` or `\` may stand in it.
  */
 export function emergencyRules(sshPorts: readonly number[]): string {
-  const ports = [...new Set([22, ...sshPorts])].sort((a, b) => a - b).join(', ');
   return `table inet moat
 delete table inet moat
 table inet moat {
@@ -17,7 +16,7 @@ table inet moat {
     meta l4proto { icmp, icmpv6 } accept
     udp sport 67 udp dport 68 accept
     udp sport 547 udp dport 546 accept
-    tcp dport { ${ports} } accept
+    tcp dport { ${emergencyPorts(sshPorts).join(', ')} } accept
   }
   chain forward {
     type filter hook forward priority -5; policy drop;
@@ -25,4 +24,9 @@ table inet moat {
   }
 }
 `;
+}
+
+/** The ports that they leave open: those of ssh servers, and always ssh's own. */
+export function emergencyPorts(sshPorts: readonly number[]): number[] {
+  return [...new Set([22, ...sshPorts])].sort((a, b) => a - b);
 }

@@ -25,7 +25,10 @@ export function generationOf(
 ): Generation | undefined {
   const applied = readAppliedPolicy(paths);
   if (plan.table === undefined || (plan.change === undefined && applied === plan.file.text)) return undefined;
-  const own = plan.connections.find(({ ours }) => ours);
+  const own =
+    plan.session?.kind === 'connected'
+      ? plan.session.connections[0]
+      : plan.connections.find(({ ours }) => ours);
   return {
     number: nextGenerationNumber(paths),
     when: new Date().toISOString(),

@@ -1,16 +1,31 @@
 // What a change would do, before anything is touched: the new file, the new rules, who would be locked out.
-import { renderChange, type Snapshot, type Table, tableDifferences } from '@moat/netfilter';
+import {
+  renderChange,
+  renderReplacement,
+  type Snapshot,
+  type Table,
+  tableDifferences,
+} from '@moat/netfilter';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { gateEnd } from '../compile/gate.ts';
 import { compileTable } from '../compile/table.ts';
 import { type AdminConnection, adminConnections } from '../kernel/admin-connections.ts';
 import { readBanLines } from '../kernel/ban-file.ts';
+import { readBootRecord } from '../kernel/boot-record.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { readSession, type Session } from '../kernel/session.ts';
 import { takeSnapshot } from '../kernel/snapshot.ts';
-import { appliedPolicyFile, readAppliedPolicy, readBootRules, readPolicyText } from '../kernel/state.ts';
+import {
+  appliedPolicyFile,
+  hasBootRules,
+  readAppliedPolicy,
+  readPending,
+  readPolicyText,
+  wayBackSinceChange,
+} from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
 import { liveAt } from '../policy/live.ts';
@@ -98,6 +113,8 @@ export interface Plan {
   readonly narrowing: readonly string[];
   /** Connections of admins that exist now, as far as the change could concern them. */
   readonly connections: readonly AdminConnection[];
+  /** The session that it is made in; absent where no rule changes. */
+  readonly session?: Session;
   /** Those of them that the new rules would not let in again; not empty only where that was allowed. */
   readonly lockouts: readonly AdminConnection[];
 }
@@ -154,7 +171,7 @@ export async function planChange(
   if (request.basis !== undefined && request.basis !== basis) {
     return { kind: 'stale', basis: request.basis, found: basis };
   }
-  const enabled = current !== undefined || readBootRules(paths) !== undefined;
+  const enabled = current !== undefined || hasBootRules(paths);
   const needsLinks = enabled || request.activate || file.policy.expectations.length > 0;
   const links = needsLinks ? await containerLinks(await readDocker()) : NO_LINKS;
   const now = Math.floor(Date.now() / 1000);
@@ -171,8 +188,10 @@ export async function planChange(
   const compiled = compile(policy, links);
   const proof = proofOf(paths, policy, links, compiled);
   if (proof.kind === 'different') return { kind: 'unproved', difference: proof.difference };
-  const table = withRunTime(compiled, current, readBanLines(paths), now);
-  const change = renderChange(table, current);
+  // What a boot could not load is not in the kernel, and that does not mean that it is over.
+  const lost = (readBootRecord(paths)?.without.length ?? 0) > 0;
+  const table = withRunTime(compiled, lost ? undefined : current, readBanLines(paths), now);
+  const change = lost && current !== undefined ? renderReplacement(table) : renderChange(table, current);
   const applied = appliedText === undefined ? undefined : parse(appliedText);
   const narrowing = narrowed(
     policy,
@@ -184,6 +203,7 @@ export async function planChange(
   // Takes about as long as what follows until it is needed.
   const looking = change === undefined || isHuge(current) ? undefined : takeSnapshot();
   const connections = concerns ? adminConnections(await readLinks()).connections : [];
+  const session = concerns ? readSession(connections) : undefined;
   const lockouts = findLockouts(table, current, connections);
   if (lockouts.length > 0 && !request.allowLockout) {
     const rulesAfter = (text: string): Table | undefined => {
@@ -204,6 +224,8 @@ export async function planChange(
     if (flows.length > 0) warnings.push({ message, hint: 'to let it go on: --keep-flows' });
   }
   const notes = [...(current === undefined ? dockerNotes() : []), ...endingNotes(table, connections)];
+  const back = readPending(paths) === undefined ? wayBackSinceChange(paths) : undefined;
+  if (back !== undefined) notes.push(`the change before this one went back by itself: ${back}`);
   if (request.edit !== undefined && appliedText !== undefined && appliedText !== oldText) {
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
@@ -212,6 +234,7 @@ export async function planChange(
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
     backup: edited.backup,
+    ...(session === undefined ? {} : { session }),
     ...{ basis, oldText, file, warnings, notes, proof, policy, links },
     ...{ activates: !enabled || request.activate, table, current, change },
     ...{ narrowing, connections, lockouts },

@@ -8,9 +8,9 @@ import type { Paths } from '../kernel/paths.ts';
 import {
   backUpPolicy,
   forgetAppliedPolicy,
+  hasBootRules,
   makeFolders,
   newBackupName,
-  readBootRules,
   readPolicyText,
 } from '../kernel/state.ts';
 import { emptyPolicyText } from '../policy/file.ts';
@@ -67,5 +67,5 @@ async function stopLocked(paths: Paths, request: StopRequest, lock: HeldLock): P
 }
 
 async function isActive(paths: Paths): Promise<boolean> {
-  return (await listTable()) !== undefined || readBootRules(paths) !== undefined;
+  return (await listTable()) !== undefined || hasBootRules(paths);
 }

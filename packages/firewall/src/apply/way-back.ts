@@ -1,14 +1,16 @@
 // The way back: a shell script that undoes a change unless it is confirmed, without Node and without moat.
 import { banFile } from '../kernel/ban-file.ts';
-import { keptFile } from '../kernel/generations.ts';
+import { backFile, keptFile } from '../kernel/generations.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { appliedPolicyFile, bootFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
+import { ABORTED, appliedPolicyFile, bootFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
 import { TIME_LEFT } from './time-left.ts';
 
 /**
- * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh boot` undoes
- * whatever change waits and leaves the rules to the boot; `sh back.sh finish` goes on where another was killed or found no
- * room for the files. It takes the lock that commands take; a command that
+ * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh TOKEN abort` does it at
+ * once, because somebody said so; `sh back.sh TOKEN watch SESSION…` as soon as one of these sessions has ended, each
+ * named by the processes that carry it, `PID:START,…`. `sh back.sh boot` undoes whatever change waits and leaves the
+ * rules to the boot; `sh back.sh finish` goes on where another was killed or found no room for the files. It takes the
+ * lock that commands take; a command that
  * holds it for too long is ended, since it must neither keep the owner out nor go on afterwards. Rules that do not
  * load give way to the `emergency` ones.
  */
@@ -88,9 +90,49 @@ copy() {
   return 1
 }
 
+# PID:START, as fields 1 and 22 of /proc/PID/stat; the name in brackets may hold blanks.
+lives() {
+  { read -r stat <"/proc/\${1%%:*}/stat"; } 2>/dev/null || return 1
+  set -- "\${1#*:}" \${stat##*) }
+  [ "$2" != Z ] && [ "\${21}" = "$1" ]
+}
+
+# Whether one of the processes is there that carry the session.
+goes_on() {
+  before=$IFS
+  IFS=,
+  set -- $1
+  IFS=$before
+  for process; do lives "$process" && return; done
+  return 1
+}
+
+# Ends well when a session has ended while the change with this token still waits. Starts no program but sleep.
+watch() {
+  token=$1
+  shift
+  while { read -r waits <"$pending/token"; } 2>/dev/null && [ "$waits" = "$token" ]; do
+    for session; do goes_on "$session" || return 0; done
+    sleep 1
+  done
+  return 1
+}
+
 # One function, so that the shell has read all of it before it waits.
 go_back() {
-  [ -z "\${2-}" ] || sleep "$2"
+  fate='not confirmed' why='a change was not confirmed'
+  case "\${2-}" in
+    '') ;;
+    abort) fate='aborted' why='${ABORTED}' ;;
+    watch)
+      fate='session ended' why='the session that made a change ended before it was confirmed'
+      change=$1
+      shift 2
+      watch "$change" "$@" || exit 0
+      set -- "$change"
+      ;;
+    *) sleep "$2" ;;
+  esac
   mkdir -p ${quote(paths.run)}
   exec 9>>"$lock"
   if ! flock -x -w 15 9; then
@@ -106,7 +148,10 @@ go_back() {
     load_rules
   fi
   # From here on there is nothing to confirm any more; what becomes of the files can be done again until it is done.
-  [ ! -f "$pending/token" ] || mv "$pending/token" "$pending/going"
+  if [ -f "$pending/token" ]; then
+    mv "$pending/token" "$pending/going"
+    { echo "$fate" >${quote(backFile(paths, change))}; } 2>/dev/null
+  fi
   rm -f "$applied" ${quote(keptFile(paths, change))}
   # What the admin wrote is not thrown away with the rules.
   kept=
@@ -115,10 +160,10 @@ go_back() {
   fi
   if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied" &&
     put_back "$pending/boot.nft" ${quote(bootFile(paths))}; then
-    say "a change was not confirmed; the rules and the policy from before it are in force again$kept"
+    say "$why; the rules and the policy from before it are in force again$kept"
     rm -rf "$pending"
   else
-    say "a change was not confirmed; the rules from before it are in force again, but the policy file could not be put back: it is $pending/policy"
+    say "$why; the rules from before it are in force again, but the policy file could not be put back: it is $pending/policy"
   fi
 }
 

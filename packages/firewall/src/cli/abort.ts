@@ -22,9 +22,12 @@ export async function extendVerb(context: Context, time: string): Promise<void> 
 function answerFor(result: WaitingResult): Answer {
   switch (result.kind) {
     case 'extended': {
-      const { secondsLeft } = result;
-      const text = `The change waits on; ${formatDuration(secondsLeft)} left to \`moat confirm\` from a new connection.`;
-      return { code: ExitCode.done, text, json: { extended: true, secondsLeft } };
+      const { secondsLeft, watched } = result;
+      const until = watched ? ', or until the session that made it ends' : '';
+      const text =
+        `The change waits on; ${formatDuration(secondsLeft)} left to \`moat confirm\` from a new connection` +
+        `${until}.`;
+      return { code: ExitCode.done, text, json: { extended: true, secondsLeft, endsWithSession: watched } };
     }
     case 'aborted':
       return {

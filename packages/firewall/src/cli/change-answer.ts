@@ -1,7 +1,8 @@
 // How a change is told: what happened, what to do next, what to watch out for.
 import { formatAddress } from '@moat/netfilter';
 import { connectionText } from '../apply/advice.ts';
-import type { ChangeResult } from '../apply/change.ts';
+import type { ChangeResult, Waiting } from '../apply/change.ts';
+import type { PeerChangeResult } from '../apply/peer-confirm.ts';
 import type { Lockout, Plan } from '../apply/plan.ts';
 import type { ExpectationResult } from '../meaning/expectation.ts';
 import { formatSentence } from '../policy/print.ts';
@@ -22,7 +23,7 @@ export interface PreviewOptions {
 
 /** `headline`: what was done, as one sentence without a full stop; made from the plan. */
 export function changeAnswer(
-  result: ChangeResult,
+  result: PeerChangeResult,
   headline: (plan: Plan) => string,
   { keeps = false, first = [] }: PreviewOptions = {},
 ): Answer {
@@ -31,6 +32,8 @@ export function changeAnswer(
       return failure(ExitCode.busy, 'busy', result.message);
     case 'failed':
       return failure(ExitCode.failed, 'failed', result.message);
+    case 'no peer':
+      return failure(ExitCode.refused, 'no-peer', result.message);
     case 'policy':
       return {
         code: ExitCode.mistake,
@@ -81,9 +84,7 @@ function doneAnswer(
   if (pending !== undefined && !pending.fresh) {
     lines.push(`A change still waits for \`moat confirm\` from a new connection; ${pending.seconds} s left.`);
   } else if (pending !== undefined) {
-    lines.push(
-      `Applied. Open a new connection and run \`moat confirm\` within ${pending.seconds} s, or everything goes back.`,
-    );
+    lines.push(...waitingLines(plan, pending));
   }
   return {
     code: ExitCode.done,
@@ -93,9 +94,28 @@ function doneAnswer(
       effects: effects.json,
       applied: plan.table !== undefined,
       confirmWithin: pending?.seconds ?? null,
+      endsWithSession: pending?.watched ?? null,
       notes,
     },
   };
+}
+
+/** What becomes of the change if nobody confirms it. */
+function waitingLines({ session }: Plan, { seconds, watched }: Waiting): string[] {
+  if (watched) {
+    return [
+      'Applied. Open a new connection and run `moat confirm` there. If nobody does within ' +
+        `${seconds} s, or this session ends, everything goes back.`,
+    ];
+  }
+  const line = `Applied. Open a new connection and run \`moat confirm\` within ${seconds} s, or everything goes back.`;
+  // Whoever was told once that the end of a session counts should know where it does not.
+  return session?.kind === 'connected'
+    ? [
+        line,
+        'Only the clock counts: this command was given without a shell on a terminal, so its session may end.',
+      ]
+    : [line];
 }
 
 function plannedAnswer(plan: Plan, headline: string, { keeps, first }: Required<PreviewOptions>): Answer {
@@ -133,16 +153,21 @@ function plannedAnswer(plan: Plan, headline: string, { keeps, first }: Required<
   };
 }
 
-/** What was found out about the connections of admins, the own one first of all. */
-export function sessionLines({ connections, lockouts }: Plan): string[] {
+/** What was found out about the session that the command is given in. */
+export function sessionLines({ session, lockouts }: Plan): string[] {
+  if (session?.kind === 'console')
+    return [`Your session is at the console (${session.terminal}): no rule reaches it.`];
+  if (session?.kind !== 'connected') return [];
   const out = new Set(lockouts);
-  const own = connections.filter(({ ours, loopback }) => ours && !loopback);
-  return own.map((connection) => {
-    const from = formatAddress(connection.remote.address);
-    return out.has(connection)
-      ? `Your session from ${from} could not be made again (--allow-lockout).`
-      : `Your session from ${from} stays reachable.`;
-  });
+  const through = session.through === undefined ? '' : ` (through ${session.through.replace(/:.*/, '')})`;
+  return session.connections
+    .filter(({ loopback }) => !loopback)
+    .map((connection) => {
+      const from = `${formatAddress(connection.remote.address)}${through}`;
+      return out.has(connection)
+        ? `Your session from ${from} could not be made again (--allow-lockout).`
+        : `Your session from ${from} stays reachable.`;
+    });
 }
 
 export function remarks(plan: Plan, notes: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 // What all verbs that change something share: run the change, tell it.
-import { type ChangeResult, makeChange } from '../apply/change.ts';
+import { makeChange } from '../apply/change.ts';
+import { makeChangeWithPeer, type PeerChangeResult } from '../apply/peer-confirm.ts';
 import type { ChangeRequest, EditResult, Remark } from '../apply/plan.ts';
 import type { Edit, EditResult as PolicyEdit } from '../policy/edit.ts';
 import type { PolicyFile } from '../policy/file.ts';
@@ -13,9 +14,9 @@ import { say } from './say.ts';
 export function change(
   context: Context,
   what: Pick<ChangeRequest, 'edit' | 'activate' | 'restores'> & { readonly allowLockout?: boolean },
-): Promise<ChangeResult> {
+): Promise<PeerChangeResult> {
   const { options, paths, command, services } = context;
-  return makeChange(paths, {
+  const request: ChangeRequest = {
     command,
     services,
     confirmSeconds: options.confirm,
@@ -24,7 +25,9 @@ export function change(
     dryRun: options.dryRun,
     keepFlows: options.keepFlows,
     basis: options.ifState,
-  });
+  };
+  const peer = options.confirmByPeer;
+  return peer === undefined ? makeChange(paths, request) : makeChangeWithPeer(paths, request, peer);
 }
 
 /** An edit of the policy by a sentence: `text` is what was typed, into which its problems point. */

@@ -80,7 +80,10 @@ function sentenceLines({ number, rule, kind, by }: IdleSentence): string[] {
   const why = {
     nobody: 'is about nobody: a group in it has no address',
     said: `says nothing that ${numbers} ${by.length === 1 ? 'does' : 'do'} not say before it`,
-    contradicted: `never decides: ${numbers} before it ${by.length === 1 ? 'says' : 'say'} otherwise`,
+    contradicted:
+      by.length === 1
+        ? `never decides: ${numbers} before it says otherwise`
+        : `never decides: ${numbers} before it decide all that it is about, not all of them as it does`,
     'no difference': 'changes nothing: without it later rules or the default decide the same',
   }[kind];
   return [`[${number}] ${formatSentence(rule)}`, `    ${why}`];

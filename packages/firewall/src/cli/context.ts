@@ -1,5 +1,6 @@
 // What every verb gets: the options, where the files are, and how to speak.
 import { type Paths, pathsUnder } from '../kernel/paths.ts';
+import type { Peer } from '../kernel/peer.ts';
 import { readServicesText } from '../kernel/services-file.ts';
 import { parseServices, type Services } from '../policy/services.ts';
 
@@ -12,6 +13,8 @@ export interface Options {
   readonly root: string;
   readonly allowLockout: boolean;
   readonly keepFlows: boolean;
+  /** A change is confirmed by reaching this peer again. */
+  readonly confirmByPeer: Peer | undefined;
   /** With `confirm`: wait for so much longer instead. */
   readonly extend: string | undefined;
   /** The state that a change is meant for (`basis` of a dry run). */

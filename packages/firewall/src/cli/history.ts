@@ -16,7 +16,7 @@ export async function historyVerb(context: Context): Promise<void> {
   const generations = readGenerations(context.paths);
   const current = inForce(context, generations);
   const rows = generations.whole.toReversed().map((generation) => {
-    const fate = fateOf(context.paths, generations, generation);
+    const fate = fateText(context, generations, generation);
     const mark = generation.number === current?.number ? '*' : '';
     const { number, when, why, summary } = generation;
     return [`${mark}${number}`, timeText(when), whoText(generation), fate, printable(why), brief(summary)];
@@ -42,7 +42,7 @@ export function showGeneration(context: Context, words: readonly string[]): Answ
   const found = generationNumbered(generations, words[2]);
   if (words.length > 3) return tooMuch(words, 3);
   if (!('number' in found)) return found;
-  const fate = fateOf(context.paths, generations, found);
+  const fate = fateText(context, generations, found);
   const text = [
     `Generation ${found.number}, ${fate}`,
     `when: ${timeText(found.when)}`,
@@ -118,7 +118,18 @@ function inForce({ paths }: Context, generations: Generations): Generation | und
 
 function generationJson({ paths }: Context, generations: Generations, generation: Generation): object {
   const { policy: _policy, rules: _rules, change: _change, ...rest } = generation;
-  return { ...rest, fate: fateOf(paths, generations, generation) };
+  return {
+    ...rest,
+    fate: fateOf(paths, generations, generation),
+    wentBack: generations.back.get(generation.change ?? '') ?? null,
+  };
+}
+
+/** `went back (session ended)`; generations of older versions do not know why. */
+function fateText({ paths }: Context, generations: Generations, generation: Generation): string {
+  const fate = fateOf(paths, generations, generation);
+  const why = generations.back.get(generation.change ?? '');
+  return fate === 'went back' && why !== undefined ? `${fate} (${printable(why)})` : fate;
 }
 
 function timeText(when: string): string {

@@ -1,5 +1,6 @@
 // The command `moat`: its verbs, its options, and what happens when nothing of that fits.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type Peer, parsePeer } from '../kernel/peer.ts';
 import { abortVerb, extendVerb } from './abort.ts';
 import { auditVerb } from './audit.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
@@ -53,6 +54,12 @@ function program(printed: string[]): Command {
     .addOption(new Option('--root <dir>', 'keep all files under this folder').env('MOAT_ROOT').default(''))
     .option('--allow-lockout', 'go on although a connection of an admin could not be made again')
     .option('--keep-flows', 'let flows go on that the new rules would not let begin')
+    .addOption(
+      new Option(
+        '--confirm-by-peer <host:port>',
+        'for scripts: a change is confirmed when this peer can still be reached, by a new connection to it',
+      ).argParser(peer),
+    )
     .option('--extend <time>', 'with confirm: let the change wait for longer, such as 5m')
     .option('--if-state <hash>', 'change only the state that a dry run was made from (its `basis`)')
     .option('--snapshot <file>', 'look at this snapshot instead of the machine; - is stdin')
@@ -234,6 +241,12 @@ function seconds(text: string): number {
   return value;
 }
 
+function peer(text: string): Peer {
+  const value = parsePeer(text);
+  if (value === undefined) throw new InvalidArgumentError('Expected HOST:PORT.');
+  return value;
+}
+
 /** Commander leaves out the options that were not given. */
 function optionsOf(moat: Command): Options & { readonly version: boolean } {
   const given = moat.opts();
@@ -246,6 +259,7 @@ function optionsOf(moat: Command): Options & { readonly version: boolean } {
     root: given['root'],
     allowLockout: has('allowLockout'),
     keepFlows: has('keepFlows'),
+    confirmByPeer: given['confirmByPeer'],
     extend: given['extend'],
     ifState: given['ifState'],
     snapshot: given['snapshot'],

@@ -1,13 +1,14 @@
 // moat status [verbose|numbered]
 import { type Exposure, formatAddress } from '@moat/netfilter';
-import { isBootUnitThere } from '../apply/boot.ts';
+import { isBootKept } from '../apply/boot.ts';
 import { driftedObjects } from '../apply/drift.ts';
 import { listTable } from '../apply/listed.ts';
 import { timeLeftIn } from '../apply/time-of-rules.ts';
+import { readBootRecord } from '../kernel/boot-record.ts';
 import { readListeners } from '../kernel/listeners.ts';
 import {
+  hasBootRules,
   readAppliedPolicy,
-  readBootRules,
   readPending,
   readPolicyText,
   secondsUntil,
@@ -19,6 +20,7 @@ import { formatMoment } from '../policy/time.ts';
 import { type Audit, auditOf } from '../report/audit.ts';
 import { exposureJson } from '../report/audit-json.ts';
 import { answers, openTable as auditTable } from '../report/audit-text.ts';
+import { bootNotes } from '../report/boot.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { answersOf, ruleTable } from '../report/rule-table.ts';
 import { familiesOf } from '../report/sides.ts';
@@ -45,12 +47,15 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   if (policy === undefined) return written.ok ? undefined : say(context, written.answer);
   const leftOf = timeLeftIn(loaded, Math.floor(Date.now() / 1000));
   const says = (rule: RuleSentence): boolean => leftOf(rule) !== 0;
-  const atBoot = readBootRules(paths) !== undefined;
+  const atBoot = hasBootRules(paths);
   const pending = readPending(paths);
   const { listeners, docker } = await readListeners();
   const notes: string[] = [];
+  const boot = readBootRecord(paths);
+  const asConfirmed = (boot?.rung ?? 'confirmed') === 'confirmed';
+  notes.push(...bootNotes(boot, readPolicyText(paths) !== undefined));
   if (!active && atBoot) notes.push('moat is enabled, but its rules are not in the kernel: moat reload');
-  if (active && applied === undefined) {
+  if (active && applied === undefined && asConfirmed) {
     notes.push('the last change was interrupted; to put the policy file in force: moat reload');
   }
   const edited = applied !== undefined && applied !== (readPolicyText(paths) ?? '');
@@ -94,7 +99,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   ].join('\n');
   const json = {
     active,
-    enabledAtBoot: atBoot && isBootUnitThere(paths),
+    enabledAtBoot: atBoot && isBootKept(paths),
+    boot: boot ?? null,
     drifted,
     edited,
     wentBack: back ?? null,

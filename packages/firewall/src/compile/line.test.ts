@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../../../../test/runs.ts';
 import { firstWins, type Piece } from './line.ts';
 
 test('every point belongs to the first piece that holds it, and neighbours of one label are one', () => {
@@ -19,6 +20,6 @@ test('every point belongs to the first piece that holds it, and neighbours of on
         if (before.owner === owner) expect(interval.first).toBeGreaterThan(before.interval.last + 1n);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });

@@ -12,6 +12,7 @@ import {
   type RandomPolicy,
   WIDE_WORLD,
 } from '../../../../test/random-policy.ts';
+import { runs } from '../../../../test/runs.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import { parseServices } from '../policy/services.ts';
 import { NO_LINKS } from './container-links.ts';
@@ -58,23 +59,23 @@ function agrees(policy: RandomPolicy, some: readonly Flow[]): void {
 const FLOWS = flows(WIDE_WORLD, WIDE_WORLD.protocols);
 const someFlows = fc.array(FLOWS, { minLength: 30, maxLength: 30 });
 
-test('2000 small policies, 30 flows each', { timeout: 60_000 }, () => {
+test(`${runs(2000)} small policies, 30 flows each`, { timeout: 60_000 }, () => {
   const counts = { accept: 0, drop: 0, reject: 0 };
   fc.assert(
     fc.property(policies(WIDE_WORLD, 8), someFlows, (policy, some) => {
       agrees(policy, some);
       for (const flow of some) counts[meaning(policy, flow)]++;
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
   // Else the flows would say nothing about the sentences.
-  expect(Math.min(...Object.values(counts))).toBeGreaterThan(5000);
+  expect(Math.min(...Object.values(counts))).toBeGreaterThan(runs(5000));
 });
 
-test('300 policies of up to 60 sentences, where many share one rule', { timeout: 60_000 }, () => {
+test(`${runs(300)} policies of up to 60 sentences, where many share one rule`, { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(policies(WIDE_WORLD, 60), someFlows, (policy, some) => agrees(policy, some)),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 

@@ -6,6 +6,7 @@ import {
   fchownSync,
   fsyncSync,
   openSync,
+  readFileSync,
   readlinkSync,
   realpathSync,
   renameSync,
@@ -66,6 +67,20 @@ export function stageFile(path: string, contents: string | Uint8Array, mode = 0o
 /** `stageFile` and `commit` in one. */
 export function writeFileAtomic(path: string, contents: string | Uint8Array, mode = 0o600): void {
   stageFile(path, contents, mode).commit();
+}
+
+/** `writeFileAtomic`, unless the file says that already. */
+export function keepFile(path: string, contents: string): void {
+  if (!hasContents(path, contents)) writeFileAtomic(path, contents);
+}
+
+/** Whether the file can be read and says this. */
+export function hasContents(path: string, contents: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === contents;
+  } catch {
+    return false;
+  }
 }
 
 /** The file behind symbolic links, also when that file does not exist yet. */

@@ -4,11 +4,12 @@
 //      set       element      until      left ban          since      because
 //
 // `until` counts from 1970, 0 is for ever; `left` are the seconds that were left when the line was written: whatever a
-// clock says that was set back, it is never more.
+// clock says that was set back, it is never more. The file is sealed (sealed-text.ts): boot loads no half of it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type StagedFile, stageFile } from './atomic-write.ts';
 import type { Paths } from './paths.ts';
+import { sealed, unsealed } from './sealed-text.ts';
 
 /** One element of a set and the ban that it belongs to. `until` 0: it does not end. */
 export interface BanLine {
@@ -27,14 +28,20 @@ export function banFile(paths: Paths): string {
 
 /** Lines that are not understood are left out; none where nothing was ever banned. */
 export function readBanLines(paths: Paths): BanLine[] {
-  let text: string;
+  return (
+    readIfThere(paths)
+      ?.split('\n')
+      .flatMap((line) => parseBanLine(line) ?? []) ?? []
+  );
+}
+
+function readIfThere(paths: Paths): string | undefined {
   try {
-    text = readFileSync(banFile(paths), 'utf8');
+    return readFileSync(banFile(paths), 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  return text.split('\n').flatMap((line) => parseBanLine(line) ?? []);
 }
 
 export function parseBanLine(line: string): BanLine | undefined {
@@ -69,5 +76,11 @@ export function stageBanLines(paths: Paths, lines: readonly BanLine[]): StagedFi
     ({ set, element, until, left, ban, since, because }) =>
       `#+ ${set} ${element} ${until} ${left} ${ban} ${since} ${JSON.stringify(because)}\n`,
   );
-  return stageFile(banFile(paths), text.join(''));
+  return stageFile(banFile(paths), sealed(text.join('')));
+}
+
+/** Writes what can be read of a file that is not whole as a whole one: boot loads no other. */
+export function mendBanFile(paths: Paths): void {
+  const text = readIfThere(paths);
+  if (text !== undefined && unsealed(text) === undefined) stageBanLines(paths, readBanLines(paths)).commit();
 }

@@ -14,6 +14,12 @@ export interface FakeProcess {
   readonly cgroup?: string;
   /** Inodes of the sockets that it holds. */
   readonly sockets?: readonly number[];
+  /** Device number of its controlling terminal. */
+  readonly terminal?: number;
+  /** When it started, in ticks since boot. */
+  readonly start?: number;
+  /** The terminals that it has open, such as `/dev/pts/3`. */
+  readonly opened?: readonly string[];
   /** `net:[1]` is everybody's unless told; undefined is a process that may not be looked at. */
   readonly network?: string | undefined;
 }
@@ -47,11 +53,13 @@ export function fakeProc(
     // Root may read everything, so what may not be looked at is something that readlink(2) fails on.
     if (network === undefined) write(`${one.pid}/ns/net`, '');
     else symlinkSync(network, join(proc, `${one.pid}/ns/net`));
-    write(`${one.pid}/stat`, `${one.pid} (${one.name}) S ${one.parent ?? 1} 1 1 0 -1 4194560 1 2\n`);
+    write(`${one.pid}/stat`, statLine(one));
     write(`${one.pid}/comm`, `${one.name}\n`);
     write(`${one.pid}/cmdline`, one.cmdline ?? (one.args ?? [one.name]).map((arg) => `${arg}\0`).join(''));
     write(`${one.pid}/cgroup`, one.cgroup ?? '0::/\n');
     symlinkSync('/dev/null', join(proc, `${one.pid}/fd/0`));
+    for (const [n, path] of (one.opened ?? []).entries())
+      symlinkSync(path, join(proc, `${one.pid}/fd/${n + 100}`));
     for (const [n, inode] of (one.sockets ?? []).entries()) {
       symlinkSync(`socket:[${inode}]`, join(proc, `${one.pid}/fd/${n + 3}`));
     }
@@ -67,6 +75,11 @@ export function fakeProc(
     write(`net/${file}`, `  sl  local_address rem_address   st …\n${rows.join('')}`);
   }
   return { proc, remove: () => rmSync(proc, { recursive: true, force: true }) };
+}
+
+/** Fields 1 to 23 of /proc/PID/stat. */
+function statLine({ pid, name, parent = 1, terminal = 0, start = 1 }: FakeProcess): string {
+  return `${pid} (${name}) S ${parent} 1 1 ${terminal} -1 4194560 1 2 0 0 1 1 0 0 20 0 1 0 ${start} 4096\n`;
 }
 
 /** `192.0.2.1:22` or `[2001:db8::1]:22`. */

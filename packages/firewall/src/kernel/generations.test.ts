@@ -33,7 +33,12 @@ function generation(number: number, change: string | null = null): Generation {
 }
 
 test('what was written is read again, in the order of the numbers', () => {
-  expect(readGenerations(paths)).toEqual({ whole: [], broken: [], kept: new Set() });
+  expect(readGenerations(paths)).toEqual({
+    whole: [],
+    broken: [],
+    kept: new Set(),
+    back: new Map(),
+  });
   for (const number of [1, 2, 10]) stageGeneration(paths, generation(number)).commit();
   expect(readGenerations(paths).whole).toEqual([generation(1), generation(2), generation(10)]);
   expect(nextGenerationNumber(paths)).toBe(11);

@@ -1,7 +1,8 @@
 // Every state that was put into force, each in a file of its own with a checksum; the oldest make room.
 //
 //   /var/lib/moat/generations/42             one applied state, never written again
-//   /var/lib/moat/generations/kept-TOKEN     the change of that token was confirmed
+//   /var/lib/moat/generations/kept-CHANGE    the change of that name was confirmed
+//   /var/lib/moat/generations/back-CHANGE    it went back, and why
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,10 +45,13 @@ export interface Generations {
   readonly broken: readonly BrokenGeneration[];
   /** Changes that were confirmed. */
   readonly kept: ReadonlySet<string>;
+  /** Changes that went back, and why, in two words: `not confirmed`, `session ended`, `aborted`. */
+  readonly back: ReadonlyMap<string, string>;
 }
 
 const MOST = 100;
 const KEPT = 'kept-';
+const BACK = 'back-';
 
 export function generationsFolder(paths: Paths): string {
   return join(paths.state, 'generations');
@@ -56,6 +60,11 @@ export function generationsFolder(paths: Paths): string {
 /** The file that says that a change was confirmed; the way back removes it. */
 export function keptFile(paths: Paths, change: string): string {
   return join(generationsFolder(paths), `${KEPT}${change}`);
+}
+
+/** Where the way back writes why it undid a change. */
+export function backFile(paths: Paths, change: string): string {
+  return join(generationsFolder(paths), `${BACK}${change}`);
 }
 
 /** The number that the next generation gets. */
@@ -74,8 +83,24 @@ export function readGenerations(paths: Paths): Generations {
     if (typeof read === 'string') broken.push({ file, reason: read });
     else whole.push(read);
   }
-  const kept = names.filter((name) => name.startsWith(KEPT)).map((name) => name.slice(KEPT.length));
-  return { whole, broken, kept: new Set(kept) };
+  return { whole, broken, kept: new Set(changesIn(names, KEPT)), back: reasonsIn(paths, names) };
+}
+
+function changesIn(names: readonly string[], prefix: string): string[] {
+  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+}
+
+function reasonsIn(paths: Paths, names: readonly string[]): Map<string, string> {
+  return new Map(
+    changesIn(names, BACK).flatMap((change) => {
+      try {
+        return [[change, readFileSync(backFile(paths, change), 'utf8').trim()]];
+      } catch {
+        // Gone meanwhile, or not to be read: then why is not known.
+        return [];
+      }
+    }),
+  );
 }
 
 /** Writes a generation beside where it will be, and makes room for it when it is committed. */
@@ -152,7 +177,8 @@ function forgetOldest(paths: Paths): void {
   const gone = numbersIn(names).slice(0, -MOST);
   if (gone.length === 0) return;
   for (const number of gone) rmSync(join(folder, String(number)), { force: true });
-  const { whole, kept } = readGenerations(paths);
+  const { whole, kept, back } = readGenerations(paths);
   const named = new Set(whole.map(({ change }) => change));
   for (const change of kept) if (!named.has(change)) rmSync(keptFile(paths, change), { force: true });
+  for (const change of back.keys()) if (!named.has(change)) rmSync(backFile(paths, change), { force: true });
 }

@@ -71,9 +71,19 @@ export function readProcess(pid: number, proc = '/proc'): Process | undefined {
   }
 }
 
+/** What the kernel tells everybody of a process (proc(5), /proc/PID/stat). */
+export interface ProcessStat {
+  readonly parent: number;
+  readonly name: string;
+  /** The device number of its controlling terminal; 0: it has none. */
+  readonly terminal: number;
+  /** When it started, in ticks since boot: with its pid it names no other process. */
+  readonly start: number;
+}
+
 /** All processes with their parents and names. Readable for everybody unless /proc is mounted with hidepid. */
-export function processTree(proc = '/proc'): Map<number, { readonly parent: number; readonly name: string }> {
-  const tree = new Map<number, { parent: number; name: string }>();
+export function processTree(proc = '/proc'): Map<number, ProcessStat> {
+  const tree = new Map<number, ProcessStat>();
   for (const pid of allPids(proc)) {
     try {
       tree.set(pid, parseStat(readFileSync(`${proc}/${pid}/stat`, 'utf8')));
@@ -97,10 +107,12 @@ export function ancestors(pid: number, tree: ReadonlyMap<number, { readonly pare
 }
 
 /** `PID (NAME) STATE PPID …`; the name may hold anything, brackets and line ends too. */
-function parseStat(text: string): { parent: number; name: string } {
-  const open = text.indexOf('(');
+function parseStat(text: string): ProcessStat {
   const close = text.lastIndexOf(')');
-  return { parent: Number(text.slice(close + 2).split(' ')[1]), name: text.slice(open + 1, close) };
+  // From the third field on.
+  const fields = text.slice(close + 2).split(' ');
+  const [parent = 0, terminal = 0, start = 0] = [fields[1], fields[4], fields[19]].map(Number);
+  return { parent, name: text.slice(text.indexOf('(') + 1, close), terminal, start };
 }
 
 /** cgroups(7): `HIERARCHY:CONTROLLERS:PATH` lines. systemd and container engines put their names in the path. */

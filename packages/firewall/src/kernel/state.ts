@@ -2,6 +2,8 @@
 //
 //   /var/lib/moat/applied-policy   the sentences that the loaded rules were made from
 //   /var/lib/moat/boot.nft         the last confirmed rules: what boot loads; there only while enabled
+//   /var/lib/moat/boot.before.nft  the confirmed rules before those: what boot loads where it cannot load them
+//   /var/lib/moat/boot.sh          the script that loads them, whatever runs it at boot
 //   /var/lib/moat/pending/         a change that nobody has confirmed yet, and all that undoes it
 //   /var/lib/moat/way-back.log     what the way back did, one line each time
 //   /var/lib/moat/proved           names of policies with rules that were proved to mean the same
@@ -12,6 +14,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type StagedFile, stageFile, writeFileAtomic } from './atomic-write.ts';
 import type { Paths } from './paths.ts';
+import { sealed, unsealed } from './sealed-text.ts';
 
 /** A change that goes back by itself unless it is confirmed. */
 export interface Pending {
@@ -25,6 +28,8 @@ export interface Pending {
   readonly deadline: number;
   /** The connections that existed when the change was made, one text each: none of them can confirm. */
   readonly connections: readonly string[];
+  /** The sessions whose end undoes it at once, one word each: the processes that carry it, `PID:START,…`. */
+  readonly sessions: readonly string[];
 }
 
 export interface PendingFiles {
@@ -62,7 +67,11 @@ export function bootFile(paths: Paths): string {
   return at(paths, 'boot.nft');
 }
 
-/** What loads the rules at boot where there is no systemd. */
+export function bootFileBefore(paths: Paths): string {
+  return at(paths, 'boot.before.nft');
+}
+
+/** What loads the rules at boot. */
 export function bootScriptFile(paths: Paths): string {
   return at(paths, 'boot.sh');
 }
@@ -111,17 +120,65 @@ export function writeProved(paths: Paths, keys: readonly string[]): void {
   writeFileAtomic(at(paths, 'proved'), `${keys.join('\n')}\n`);
 }
 
-/** The rules for boot; undefined: not enabled (or enabled and not confirmed yet). */
-export function readBootRules(paths: Paths): string | undefined {
+/** The file of the rules for boot as it stands. */
+export function readBootFile(paths: Paths): string | undefined {
   return readIfThere(bootFile(paths));
 }
 
-export function stageBootRules(paths: Paths, text: string): StagedFile {
-  return stageFile(bootFile(paths), text);
+/** Whether there are rules for boot, whole or not. */
+export function hasBootRules(paths: Paths): boolean {
+  return readBootFile(paths) !== undefined;
 }
 
+/**
+ * Writes the rules for boot beside those that are there. Committed, these become the ones before; but not where they
+ * say the same, or are not whole: what is kept twice is worth no more than once.
+ */
+export function stageBootRules(paths: Paths, text: string): StagedFile {
+  const last = readIfThere(bootFile(paths));
+  const rules = last === undefined ? undefined : unsealed(last);
+  const moves = last !== undefined && rules !== undefined && withoutTimes(rules) !== withoutTimes(text);
+  const before = moves ? stageFile(bootFileBefore(paths), last) : undefined;
+  let staged: StagedFile;
+  try {
+    staged = stageFile(bootFile(paths), sealed(text));
+  } catch (error) {
+    before?.abandon();
+    throw error;
+  }
+  return {
+    path: staged.path,
+    commit() {
+      // In this order: killed between the two, the last confirmed rules are there twice, and never not at all.
+      before?.commit();
+      staged.commit();
+    },
+    abandon() {
+      before?.abandon();
+      staged.abandon();
+    },
+  };
+}
+
+/** Lines for `time_left` say something else each second. */
+function withoutTimes(rules: string): string {
+  return rules.replaceAll(/^#\+ .*\n/gm, '');
+}
+
+/**
+ * The next boot finds no rules. First what loads them, which would take their absence for an accident; then those before,
+ * which nobody would know of alone.
+ */
 export function forgetBootRules(paths: Paths): void {
+  rmSync(bootScriptFile(paths), { force: true });
+  rmSync(bootFileBefore(paths), { force: true });
   rmSync(bootFile(paths), { force: true });
+}
+
+/** In place of rules, for a boot that would close everything if it found none. */
+export function writeBootRules(paths: Paths, text: string): void {
+  rmSync(bootFileBefore(paths), { force: true });
+  writeFileAtomic(bootFile(paths), sealed(text));
 }
 
 /** The change that waits. One from before a reboot waits no more: nobody can confirm rules that are gone. */
@@ -145,7 +202,8 @@ function readAnyPending(paths: Paths): Pending | undefined {
   const text = readIfThere(at(paths, 'pending', 'change.json'));
   const token = readIfThere(at(paths, 'pending', 'token'))?.trim();
   if (text === undefined || token === undefined) return undefined;
-  return { token, ...(JSON.parse(text) as Omit<Pending, 'token'>) };
+  // A change that an older version made knows no sessions.
+  return { token, sessions: [], ...(JSON.parse(text) as Omit<Pending, 'token' | 'sessions'>) };
 }
 
 /** What names this boot, and no other (random(4), `boot_id`); a container that boots has its own. */
@@ -200,13 +258,17 @@ export function lastWayBack(paths: Paths): string | undefined {
   return readIfThere(wayBackLog(paths))?.trimEnd().split('\n').at(-1) || undefined;
 }
 
-/** The same, if nothing has been changed since. */
+/** How the way back's log begins where somebody asked for it. */
+export const ABORTED = 'a change was aborted';
+
+/** The same, if nothing has been changed since and nobody asked for it. */
 export function wayBackSinceChange(paths: Paths): string | undefined {
   const [applied, log] = [appliedPolicyFile(paths), wayBackLog(paths)].map((path) =>
     statSync(path, { throwIfNoEntry: false }),
   );
   if (log === undefined || (applied !== undefined && applied.mtimeMs > log.mtimeMs)) return undefined;
-  return lastWayBack(paths);
+  const last = lastWayBack(paths);
+  return last?.includes(ABORTED) ? undefined : last;
 }
 
 /** A name for a copy of a policy that no other has. */

@@ -39,6 +39,11 @@ export function removeUnit(path: string): Promise<SystemdResult> {
   });
 }
 
+/** What failed at boot is mended: `systemctl --failed` need not tell of it any more. */
+export function clearFailure(unit: string): Promise<SystemdResult> {
+  return guarded(() => systemctl(['reset-failed', unit]));
+}
+
 /**
  * Runs a command once, as root, `seconds` from now, by `systemd-run --on-active`: it belongs to systemd and
  * outlives this process and its session. `name` is without the ending; `NAME.timer` and `NAME.service` must
@@ -60,6 +65,16 @@ export function startTimer(
       ...command,
     ]),
   );
+}
+
+/** Starts a command as a service, as root: it belongs to systemd and outlives this process and its session. */
+export function startService(name: string, command: readonly string[]): Promise<SystemdResult> {
+  return guarded(() => finished('systemd-run', [`--unit=${name}`, '--collect', '--', ...command]));
+}
+
+/** Ends such a service; that there is none (any more) is a failure. */
+export function stopService(name: string): Promise<SystemdResult> {
+  return guarded(() => systemctl(['stop', `${name}.service`]));
 }
 
 /** Takes such a timer back; when the command has already begun, that fails and the command goes on. */

@@ -32,13 +32,19 @@ export function whoRuns(from: string | undefined, proc = '/proc'): Who {
 /** The terminal in a line of /proc/PID/stat: field 7, `tty_nr` (proc(5)). */
 export function terminalName(stat: string): string | undefined {
   // The name in parentheses may hold spaces and parentheses.
-  const device = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[4]);
+  return deviceName(Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[4]));
+}
+
+/** `pts/0`, `tty1`, `ttyS0`, `hvc0`, or `MAJOR:MINOR` for others, by device number; undefined for 0. */
+export function deviceName(device: number): string | undefined {
   if (!(device > 0)) return undefined;
   const major = (device >> 8) & 0xfff;
   const minor = (device & 0xff) | ((device >> 12) & 0xfff00);
-  // devices.txt of the kernel: 136 to 143 are the pseudo-terminals, 4 the consoles and, from 64 on, serial lines.
+  // devices.txt of the kernel: 136 to 143 are the pseudo-terminals, 4 the consoles and, from 64 on, serial
+  // lines, 229 the consoles of virtual machines.
   if (major >= 136 && major <= 143) return `pts/${(major - 136) * 256 + minor}`;
   if (major === 4) return minor < 64 ? `tty${minor}` : `ttyS${minor - 64}`;
+  if (major === 229) return `hvc${minor}`;
   return `${major}:${minor}`;
 }
 

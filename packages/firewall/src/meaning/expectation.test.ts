@@ -3,6 +3,7 @@ import { formatAddress } from '@moat/netfilter';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { flows, meaning, policies, policyText, WIDE_WORLD } from '../../../../test/random-policy.ts';
+import { runs } from '../../../../test/runs.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatExpected } from '../policy/print.ts';
@@ -138,7 +139,7 @@ test('of random policies: what is said of one flow is what the first sentence th
         }
       },
     ),
-    { numRuns: 150, endOnFailure: true },
+    { numRuns: runs(150), endOnFailure: true },
   );
-  expect(Math.min(counts.holds, counts.fails)).toBeGreaterThan(100);
+  expect(Math.min(counts.holds, counts.fails)).toBeGreaterThan(runs(100));
 });

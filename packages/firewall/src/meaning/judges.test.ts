@@ -26,6 +26,7 @@ import {
   type RectangleRule,
   volumeOf,
 } from '../../../../test/rectangles.ts';
+import { runs } from '../../../../test/runs.ts';
 import { diagramTerm, leafVector, type Solver, startSolver } from '../../../../test/solver.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import { parseServices } from '../policy/services.ts';
@@ -212,7 +213,7 @@ function policyTerm(random: RandomPolicy, direction: 'in' | 'out', family: IpFam
   return `(ite ${builtIns} ${leafVector(LEAF.accept)} ${lines})`;
 }
 
-test('Z3 finds no packet that 15 policies decide otherwise, in both families', {
+test(`Z3 finds no packet that ${runs(40)} policies decide otherwise, in both families`, {
   timeout: 60_000,
 }, async () => {
   await fc.assert(
@@ -239,6 +240,6 @@ test('Z3 finds no packet that 15 policies decide otherwise, in both families', {
         expect(found).toBe(decidesAll ? 'unsat' : 'sat');
       },
     ),
-    { numRuns: 15, endOnFailure: true },
+    { numRuns: runs(40), endOnFailure: true },
   );
 });

@@ -11,6 +11,7 @@ import {
   policyText,
   WIDE_WORLD,
 } from '../../../../test/random-policy.ts';
+import { runs } from '../../../../test/runs.ts';
 import { compileTable } from '../compile/table.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
@@ -37,7 +38,7 @@ function meanings(policy: Policy, facts: MachineFacts): Record<'ipv4' | 'ipv6', 
 
 const NUMBERS = { tcp: 6, udp: 17, esp: 50, gre: 47, igmp: 2, ah: 51 } as const;
 
-test('as the first sentence that fits: 250 policies, 40 flows each', { timeout: 60_000 }, () => {
+test(`as the first sentence that fits: ${runs(250)} policies, 40 flows each`, { timeout: 60_000 }, () => {
   const counts = new Map<string, number>();
   const some = fc.array(flows(WIDE_WORLD, WIDE_WORLD.protocols), { minLength: 40, maxLength: 40 });
   fc.assert(
@@ -68,14 +69,14 @@ test('as the first sentence that fits: 250 policies, 40 flows each', { timeout: 
         counts.set(got, (counts.get(got) ?? 0) + 1);
       }
     }),
-    { numRuns: 250, endOnFailure: true },
+    { numRuns: runs(250), endOnFailure: true },
   );
   expect(Math.min(...['accept', 'drop', 'reject'].map((word) => counts.get(word) ?? 0))).toBeGreaterThan(
-    2000,
+    runs(2000),
   );
 });
 
-test('as the compiled table is walked, in every state, hook and with containers: 120 policies, 60 packets each', {
+test(`as the compiled table is walked, in every state, hook and with containers: ${runs(200)} policies, 60 packets each`, {
   timeout: 60_000,
 }, () => {
   const counts = new Map<string, number>();
@@ -107,7 +108,7 @@ test('as the compiled table is walked, in every state, hook and with containers:
         counts.set(key, (counts.get(key) ?? 0) + 1);
       }
     }),
-    { numRuns: 120, endOnFailure: true },
+    { numRuns: runs(200), endOnFailure: true },
   );
   // Every kind of traffic meets every verdict.
   expect([...counts.keys()].sort()).toEqual(

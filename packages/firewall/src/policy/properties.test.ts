@@ -1,6 +1,7 @@
 // What holds for every text, tried on random ones.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../../../../test/runs.ts';
 import { addRule, deleteNumbers, deleteRule, insertRule } from './edit.ts';
 import { addExpectation, addToGroup, removeExpectation, setDefault, setLogging } from './edit-settings.ts';
 import { type PolicyFile, parsePolicyFile } from './file.ts';
@@ -208,7 +209,7 @@ function shape(value: Sentence): string {
 }
 
 describe('sentences', () => {
-  it('print and parse agree on 50,000 valid ones', () => {
+  it(`print and parse agree on ${runs(50_000)} valid ones`, () => {
     let accepted = 0;
     fc.assert(
       fc.property(sentence, (text) => {
@@ -217,12 +218,12 @@ describe('sentences', () => {
         accepted++;
         return checkFixpoint(result.sentence);
       }),
-      { numRuns: 50_000 },
+      { numRuns: runs(50_000) },
     );
-    expect(accepted).toBeGreaterThan(20_000);
+    expect(accepted).toBeGreaterThan(runs(20_000));
   }, 60_000);
 
-  it('with mistakes get a place and an expectation, 50,000 times', () => {
+  it(`with mistakes get a place and an expectation, ${runs(50_000)} times`, () => {
     let refused = 0;
     fc.assert(
       fc.property(sentence, wounds, fc.boolean(), (valid, changes, typed) => {
@@ -243,9 +244,9 @@ describe('sentences', () => {
             throw new Error(`raw control characters: ${JSON.stringify(shown)}`);
         }
       }),
-      { numRuns: 50_000 },
+      { numRuns: runs(50_000) },
     );
-    expect(refused).toBeGreaterThan(20_000);
+    expect(refused).toBeGreaterThan(runs(20_000));
   }, 60_000);
 });
 
@@ -309,7 +310,7 @@ function isPartOf(some: readonly string[], all: readonly string[]): boolean {
 }
 
 describe('policy files', () => {
-  it('with mistakes get a place and an expectation, 10,000 times', () => {
+  it(`with mistakes get a place and an expectation, ${runs(10_000)} times`, () => {
     let refused = 0;
     fc.assert(
       fc.property(policyText, wounds, (valid, changes) => {
@@ -322,9 +323,9 @@ describe('policy files', () => {
         if (result.problems.some((p) => p.line > count))
           throw new Error(`a line too far: ${JSON.stringify(text)}`);
       }),
-      { numRuns: 10_000 },
+      { numRuns: runs(10_000) },
     );
-    expect(refused).toBeGreaterThan(4000);
+    expect(refused).toBeGreaterThan(runs(4000));
   }, 60_000);
 
   it('come back to the byte when what was added is deleted', () => {
@@ -354,9 +355,9 @@ describe('policy files', () => {
           }
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
-    expect(added).toBeGreaterThan(1000);
+    expect(added).toBeGreaterThan(runs(1000));
   }, 60_000);
 
   it('keep every other line through any edit', () => {
@@ -403,7 +404,7 @@ describe('policy files', () => {
           read(edit.text);
         },
       ),
-      { numRuns: 4000 },
+      { numRuns: runs(4000) },
     );
   }, 60_000);
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FACTS } from '../../../../test/random-packets.ts';
 import { policies, policyText, WIDE_WORLD } from '../../../../test/random-policy.ts';
+import { runs } from '../../../../test/runs.ts';
 import { compileTable } from '../compile/table.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
@@ -28,7 +29,7 @@ test('what compile makes of random policies is what they mean', { timeout: 60_00
           `${JSON.stringify(proof, (_, v) => (typeof v === 'bigint' ? `${v}` : v))}\n${policyText(random)}`,
         );
     }),
-    { numRuns: 25, endOnFailure: true },
+    { numRuns: runs(50), endOnFailure: true },
   );
 });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../../../../test/runs.ts';
 import { parseAddress } from '../net/address.ts';
 import { parsePrefix } from '../net/prefix.ts';
 import { formatBox } from './box-text.ts';
@@ -173,6 +174,6 @@ test('boxes are disjoint and are the set, all of it and no more', () => {
         for (const other of parts.slice(i + 1, 20)) expect(packetsOverlap(part, other)).toBe(false);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   );
 });

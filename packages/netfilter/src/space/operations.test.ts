@@ -1,6 +1,7 @@
 // Every operation against truth tables: random programs over a few variables, and the same function is the same node.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../../../../test/runs.ts';
 import { type Bdd, createBdd, TooLarge } from './bdd.ts';
 import { collect, inconsistencies } from './collect.ts';
 import { countAssignments, someAssignment } from './count.ts';
@@ -200,7 +201,7 @@ function run(bdd: Bdd, steps: readonly (typeof step extends fc.Arbitrary<infer T
   return { sets, decisions };
 }
 
-test('3,000 random programs: each result has its truth table, and equal functions are equal nodes', () => {
+test(`${runs(3000)} random programs: each result has its truth table, and equal functions are equal nodes`, () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 5, maxLength: 30 }), (steps) => {
       const bdd = createBdd({ leaves: 4 });
@@ -216,7 +217,7 @@ test('3,000 random programs: each result has its truth table, and equal function
       expect(new Set(nodes.values()).size).toBe(nodes.size);
       expect(inconsistencies(bdd)).toEqual([]);
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 
@@ -259,7 +260,7 @@ test('counts, examples, support, leaves and disjointness are those of the truth 
         }
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../../../../test/runs.ts';
 import { parseAddress } from '../net/address.ts';
 import { parsePrefix } from '../net/prefix.ts';
 import type { FieldMatch } from './field-match.ts';
@@ -144,7 +145,7 @@ test('the laws of sets, by comparison of numbers', () => {
       expect(containsPacket(a, example)).toBe(true);
       expect(containsPacket(no(a), example)).toBe(false);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 

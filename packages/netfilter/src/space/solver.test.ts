@@ -1,6 +1,7 @@
 // A judge that shares nothing with the diagrams: Z3 is asked, in bit vectors, whether any packet is decided differently.
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runs } from '../../../../test/runs.ts';
 import { diagramTerm, leafVector, type Solver, startSolver } from '../../../../test/solver.ts';
 import { parseAddress } from '../net/address.ts';
 import { always, decide, LEAF, packetsDecided, thenDecide } from './decision.ts';
@@ -93,7 +94,7 @@ test('two chains in sequence decide every packet as nested conditions do', async
       const decision = thenDecide(decisionOf(first), decisionOf(second));
       expect(await differs(decision, leafTerm(first, leafTerm(second, FALLS)))).toBe('unsat');
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   );
 }, 60_000);
 
@@ -108,7 +109,7 @@ test('two rule lists are the same to Z3 when they are the same node', async () =
       const answer = await ask(`(not (= ${leafTerm(one, FALLS)} ${leafTerm(other, FALLS)}))`);
       expect(answer).toBe(isSame ? 'unsat' : 'sat');
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   );
 }, 60_000);
 
@@ -156,6 +157,6 @@ test('translations, marks, replies and unknowns are what Z3 makes of them', asyn
       for (const [set, term] of cases)
         expect([term, await differs(set, asLeaf(term))]).toEqual([term, 'unsat']);
     }),
-    { numRuns: 25 },
+    { numRuns: runs(50) },
   );
 }, 60_000);

@@ -1,0 +1,20 @@
+// A certificate for servers of the tests, which nobody trusts and which ends in a hundred years.
+
+export const CERTIFICATE = {
+  key: `-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIGwExsAvfK7XU9aZvUPqaZwRraGqciDi6HrWKdctoen9oAoGCCqGSM49
+AwEHoUQDQgAEKKP7n/thcdqKhXScjKhl8nwsayg1BhMuMfR3x4wabjzB0OIKrnLe
+TxuDwX1cr9kR/k2za2XFLSO1Re7b/C2Dfg==
+-----END EC PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBfjCCASWgAwIBAgIUO8kEAPCj8Wx9Nn+z3NX3NC90mW0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjIxNDM1MloYDzIxMjYxMDI5
+MjE0MzUyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQoo/uf+2Fx2oqFdJyMqGXyfCxrKDUGEy4x9HfHjBpuPMHQ4gquct5P
+G4PBfVyv2RH+TbNrZcUtI7VF7tv8LYN+o1MwUTAdBgNVHQ4EFgQUndyyhSqPXf56
+O4/CcpD/WVqfd7cwHwYDVR0jBBgwFoAUndyyhSqPXf56O4/CcpD/WVqfd7cwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiAJVon37jVU5EU+nCHE1RTw
+M/r1fKb1/G2s6xsqVp3zGAIgXnFdRMNWJsIIXmn/XfFocIv60JhQmJCkOXb9zWcP
+tJs=
+-----END CERTIFICATE-----`,
+};

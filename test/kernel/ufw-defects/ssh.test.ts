@@ -1,0 +1,6 @@
+// What ufw gets wrong, moat gets right: who locks himself out is neither asked nor told.
+
+import { testOnBoth } from './on-both.ts';
+import { SSH_DEFECTS } from './ssh.ts';
+
+testOnBoth(SSH_DEFECTS, { needsRoot: true });
