@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { commandOutput, runCommand } from '../../../lab/command.ts';
 import { parseBanLine } from '../../../packages/firewall/src/kernel/ban-file.ts';
 import { parseGeneration } from '../../../packages/firewall/src/kernel/generations.ts';
+import { unsealed } from '../../../packages/firewall/src/kernel/sealed-text.ts';
 import { sameTable, tableOf } from '../loaded.ts';
 import { bannedIn, captureState, type MachineState, plain, TEMPORARY } from './machine-state.ts';
 import { clocksOf, type Scene } from './scene.ts';
@@ -119,11 +120,9 @@ function wholeness({ files }: MachineState): string[] {
     const generation = /\/generations\/(\d+)$/.exec(name)?.[1];
     const whole = generation === undefined ? '' : parseGeneration(text, Number(generation));
     if (typeof whole === 'string' && generation !== undefined) return [`${name}: ${whole}`];
-    if (!name.endsWith('/bans')) return [];
-    const lines = text.split('\n').slice(0, -1);
-    return text !== '' && (!text.endsWith('\n') || lines.some((line) => parseBanLine(line) === undefined))
-      ? ['a line of the bans is torn']
-      : [];
+    const bans = name.endsWith('/bans') ? unsealed(text) : '';
+    const lines = bans?.split('\n').filter((line) => line !== '');
+    return lines?.every((line) => parseBanLine(line) !== undefined) ? [] : ['the file of the bans is torn'];
   });
 }
 
