@@ -208,18 +208,6 @@ test('without /etc/protocols, which small systems lack, everything works the sam
   expect((await loadedTable(network.server))?.chains.map(({ name }) => name)).toEqual(['input', 'forward']);
 });
 
-test('an nft that always fails', async () => {
-  await active();
-  const before = await state();
-  fakeNft('echo "Error: Could not process rule: Operation not permitted" >&2; exit 1');
-  for (const words of [...CHANGES, ['disable']]) {
-    const result = await withFake(...words);
-    expect(result.code).toBe(1);
-    expect(result.stderr).toContain('Operation not permitted');
-    await expectSame(before);
-  }
-});
-
 test('an nft that refuses to load, or is killed before it does', async () => {
   await active();
   const before = await state();
@@ -234,23 +222,9 @@ test('an nft that refuses to load, or is killed before it does', async () => {
   }
 });
 
-test('an nft that is killed after it has loaded: the old rules are put back', async () => {
+test('an nft that is killed each time after it has loaded: the old rules are put back', async () => {
   await active();
   const before = await state();
-  // Only the loading of the new rules dies, as it would from a full memory; what follows works.
-  fakeNft(`if [ "$1" = -f ] && [ ! -e ${bin}/died ]; then $REAL "$@"; touch ${bin}/died; kill -9 $$; fi
-exec $REAL "$@"`);
-  for (const words of CHANGES) {
-    rmSync(join(bin, 'died'), { force: true });
-    const result = await withFake(...words);
-    // The whole table is tried where a small change fails; then it may have worked after all.
-    if (result.code === 0) {
-      expect(sameTable(await loadedTable(network.server), tableOf((await state()).text))).toBe(true);
-      rmSync(join(moat.root, 'var/lib/moat/pending'), { recursive: true, force: true });
-      writeFileSync(moat.policy, before.text);
-      await moat.ok('reload', '--confirm', '0');
-    } else await expectSame(before);
-  }
   fakeNft(`if [ "$1" = -f ] && grep -q 9090 "$2"; then $REAL "$@"; kill -9 $$; fi\nexec $REAL "$@"`);
   const result = await withFake('allow', '9090/tcp');
   expect(result.code).toBe(1);

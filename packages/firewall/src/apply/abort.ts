@@ -1,7 +1,7 @@
 // Not waiting for the end: more time for a change that waits, or the way back at once.
 import { withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { run } from '../kernel/process.ts';
+import { PATIENT, run } from '../kernel/process.ts';
 import { lastWayBack, readPending, secondsUntil, wayBackFile } from '../kernel/state.ts';
 import { extend } from './arm.ts';
 import { settlePending } from './settle.ts';
@@ -56,7 +56,7 @@ export async function abortChange(paths: Paths, { dryRun }: { dryRun: boolean })
   const pending = readPending(paths);
   if (pending === undefined) return { kind: 'nothing', last: lastWayBack(paths) };
   if (dryRun) return { kind: 'would do it', secondsLeft: secondsUntil(pending.deadline) };
-  const ran = await run('sh', [wayBackFile(paths), pending.token, 'abort']);
+  const ran = await run('sh', [wayBackFile(paths), pending.token, 'abort'], PATIENT);
   const after = readPending(paths);
   if (ran.kind === 'missing') return { kind: 'failed', message: 'there is no sh' };
   if (after?.token === pending.token) {

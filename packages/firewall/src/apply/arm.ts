@@ -4,7 +4,7 @@ import { connectionKey } from '../kernel/admin-connections.ts';
 import { nftCheck } from '../kernel/nft.ts';
 import { ownNetwork } from '../kernel/own-network.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { startDetachedShell } from '../kernel/shell.ts';
+import { hasBegun, startDetachedShell } from '../kernel/shell.ts';
 import { sshPorts } from '../kernel/ssh-ports.ts';
 import {
   bootId,
@@ -12,6 +12,7 @@ import {
   forgetPending,
   type Pending,
   readAppliedPolicy,
+  readBootFile,
   readPending,
   renewPending,
   secondsSinceBoot,
@@ -64,6 +65,7 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
       // An edit by hand that `reload` brings into force is in the file already; it goes back as well.
       policy: applied ?? plan.oldText,
       applied,
+      boot: readBootFile(paths),
       script: wayBackScript(paths, pending.change, ownNetwork(), emergencyRules(sshPorts())),
     });
   }
@@ -72,8 +74,13 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
     if (before === undefined) forgetPending(paths);
     return { kind: 'failed', message: `the way back could not be armed, so nothing was changed: ${failed}` };
   }
-  // From here on the clock that ran before finds a token that is not its own.
-  if (before !== undefined) renewPending(paths, pending);
+  try {
+    // From here on it waits, and a clock that ran before finds a token that is not its own.
+    renewPending(paths, pending);
+  } catch (error) {
+    if (before === undefined) forgetPending(paths);
+    throw error;
+  }
   return { kind: 'armed', pending: await startWatch(paths, pending) };
 }
 
@@ -143,8 +150,8 @@ async function startClock(paths: Paths, token: string, seconds: number): Promise
     return started.kind === 'failed' ? started.reason : undefined;
   }
   try {
-    startDetachedShell(script, [token, String(seconds)], wayBackLog(paths));
-    return undefined;
+    const clock = startDetachedShell(script, [token, String(seconds)], wayBackLog(paths));
+    return (await hasBegun(clock, script)) ? undefined : 'the shell that was to wait for it died';
   } catch (error) {
     return (error as Error).message;
   }

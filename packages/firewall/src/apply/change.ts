@@ -12,10 +12,14 @@ import { readLinks } from '../kernel/links.ts';
 import { type HeldLock, withLock } from '../kernel/lock.ts';
 import type { Paths } from '../kernel/paths.ts';
 import {
+  backUpPolicy,
   forgetAppliedPolicy,
   forgetPending,
+  isGoingBack,
+  lastWayBack,
   makeFolders,
   type Pending,
+  putPolicyText,
   readAppliedPolicy,
   readPending,
   readPolicyText,
@@ -24,6 +28,7 @@ import {
   stageAppliedPolicy,
   stageBootRules,
 } from '../kernel/state.ts';
+import { emptyPolicyText } from '../policy/file.ts';
 import { arm, newChange } from './arm.ts';
 import { basisOf } from './basis.ts';
 import { keepBoot } from './boot.ts';
@@ -75,6 +80,10 @@ export async function makeChange(
     return 'kind' in plan ? plan : { kind: 'planned', plan };
   }
   await settlePending(paths);
+  if (isGoingBack(paths)) {
+    const message = `the policy file from before a change that went back could not be put back: ${lastWayBack(paths)}`;
+    return { kind: 'failed', message };
+  }
   const locked = await withLock(paths, { waitMs: LOCK_WAIT_MS, command: request.command }, async (lock) => {
     const plan = await planChange(paths, request, workings);
     return 'kind' in plan ? plan : await carryOut(paths, request, plan, lock, workings);
@@ -115,6 +124,7 @@ async function carryOut(
   };
   let pending = before;
   try {
+    if (plan.backup !== undefined) backUpPolicy(paths, plan.oldText ?? emptyPolicyText(), plan.backup);
     if (plan.oldText !== text) policy = stageFile(paths.policy, text);
     // What waits for a confirmation is not for the next boot.
     if (before === undefined && !waits) records.push(stageBootRules(paths, storedRules(table)));
@@ -156,6 +166,7 @@ async function carryOut(
     policy?.commit();
   } catch (error) {
     const why = `the policy file could not be written: ${(error as Error).message}`;
+    takeBack(paths, plan);
     return undone(await putBack(paths, plan, lock, why));
   }
   const notes: string[] = [...loaded.notes];
@@ -185,6 +196,15 @@ async function countConnections(paths: Paths, pending: Pending): Promise<void> {
   const now = adminConnections(await readLinks()).connections.filter(({ loopback }) => !loopback);
   const connections = [...new Set([...pending.connections, ...now.map(connectionKey)])];
   if (connections.length > pending.connections.length) renewPending(paths, { ...pending, connections });
+}
+
+/** A file that was renamed and could not be synced is in its place all the same. */
+function takeBack(paths: Paths, { oldText, file: { text } }: Plan): void {
+  try {
+    if (oldText !== text && readPolicyText(paths) === text) putPolicyText(paths, oldText);
+  } catch {
+    // What could not be synced before may not be synced now; what counts is the file that is read.
+  }
 }
 
 /** Where there is no room for it the next change is taken for one that narrows, and waits. */

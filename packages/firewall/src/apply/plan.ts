@@ -53,7 +53,13 @@ export interface Remark {
 
 /** What an edit makes of the policy file's text. */
 export type EditResult =
-  | { readonly ok: true; readonly text: string; readonly warnings: readonly Remark[] }
+  | {
+      readonly ok: true;
+      readonly text: string;
+      readonly warnings: readonly Remark[];
+      /** Under which name the policy as it was is kept (`backUpPolicy`). */
+      readonly backup?: string | undefined;
+    }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly source: Source };
 
 export interface ChangeRequest {
@@ -83,6 +89,8 @@ export interface Plan {
   readonly oldText: string | undefined;
   /** The policy as it will be. */
   readonly file: PolicyFile;
+  /** Under which name the one that was is to be kept. */
+  readonly backup?: string | undefined;
   readonly warnings: readonly Remark[];
   readonly notes: readonly string[];
   /** moat was not active and will be. */
@@ -145,7 +153,11 @@ export async function planChange(
   const before = parse(oldText ?? emptyPolicyText());
   const source = { name: paths.policy, text: oldText ?? '' };
   if (!before.ok) return { kind: 'policy', problems: before.problems, source };
-  const edited = request.edit?.(before.file) ?? { ok: true, text: before.file.text, warnings: [] };
+  const edited: EditResult = request.edit?.(before.file) ?? {
+    ok: true,
+    text: before.file.text,
+    warnings: [],
+  };
   if (!edited.ok) return { kind: 'policy', problems: edited.problems, source: edited.source };
   const after = parse(edited.text);
   if (!after.ok) {
@@ -221,6 +233,7 @@ export async function planChange(
   const snapshot = await looking;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
+    backup: edited.backup,
     ...(session === undefined ? {} : { session }),
     ...{ basis, oldText, file, warnings, notes, proof, policy, links },
     ...{ activates: !enabled || request.activate, table, current, change },

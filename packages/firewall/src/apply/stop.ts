@@ -10,6 +10,7 @@ import {
   forgetAppliedPolicy,
   hasBootRules,
   makeFolders,
+  newBackupName,
   readPolicyText,
 } from '../kernel/state.ts';
 import { emptyPolicyText } from '../policy/file.ts';
@@ -51,7 +52,10 @@ async function stopLocked(paths: Paths, request: StopRequest, lock: HeldLock): P
   const wasActive = await isActive(paths);
   const text = readPolicyText(paths);
   // The copy first: what cannot be kept is not thrown away.
-  const backup = request.reset && text !== undefined ? backUpPolicy(paths, text, new Date()) : undefined;
+  const backup =
+    request.reset && text !== undefined
+      ? backUpPolicy(paths, text, newBackupName(paths, new Date()))
+      : undefined;
   if (wasActive) {
     const sent = await nftApply(renderRemoval(TABLE), { paths, lock });
     if (sent.kind !== 'ok') return { kind: 'failed', message: sent.message };

@@ -1,14 +1,16 @@
 // The way back: a shell script that undoes a change unless it is confirmed, without Node and without moat.
+import { banFile } from '../kernel/ban-file.ts';
 import { backFile, keptFile } from '../kernel/generations.ts';
 import type { Paths } from '../kernel/paths.ts';
-import { ABORTED, appliedPolicyFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
+import { ABORTED, appliedPolicyFile, bootFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
 import { TIME_LEFT } from './time-left.ts';
 
 /**
  * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh TOKEN abort` does it at
  * once, because somebody said so; `sh back.sh TOKEN watch SESSION…` as soon as one of these sessions has ended, each
  * named by the processes that carry it, `PID:START,…`. `sh back.sh boot` undoes whatever change waits and leaves the
- * rules to the boot. It takes the lock that commands take; a command that
+ * rules to the boot; `sh back.sh finish` goes on where another was killed or found no room for the files. It takes the
+ * lock that commands take; a command that
  * holds it for too long is ended, since it must neither keep the owner out nor go on afterwards. Rules that do not
  * load give way to the `emergency` ones.
  */
@@ -24,6 +26,7 @@ policy=${quote(paths.policy)}
 applied=${quote(appliedPolicyFile(paths))}
 log=${quote(wayBackLog(paths))}
 
+bans=${quote(banFile(paths))}
 lock=${quote(paths.lock)}
 emergency=${quote(emergency)}
 
@@ -40,19 +43,31 @@ end_holders() {
   done
 }
 
+# One that hangs is tried again.
+nft() {
+  timeout -s KILL 60 nft "$@"
+}
+
 ${TIME_LEFT}
 
-# In one transaction, with the bans that are in force by now and what has time left.
+# In one transaction, with what has time left and the bans that are in force by now, or those of the file. A text that
+# is not whole does not load.
 old_rules() {
-  cat "$pending/rules.nft"
-  time_left "$pending/rules.nft"
-  grep -q 'set banned_v4 ' "$pending/rules.nft" || return
-  for set in banned_v4 banned_v6; do nft list set inet moat "$set" 2>/dev/null; done
+  if rules=$(cat "$pending/rules.nft") && [ -n "$rules" ] && times=$(time_left "$pending/rules.nft"); then
+    printf '%s\\n' "$rules" "$times"
+  else
+    echo incomplete
+  fi
+  case $rules in *'set banned_v4 '*) ;; *) return ;; esac
+  { [ "$1" = kernel ] && banned=$(nft list set inet moat banned_v4 && nft list set inet moat banned_v6); } 2>/dev/null ||
+    banned=$([ ! -f "$bans" ] || time_left "$bans") || banned=incomplete
+  printf '%s\\n' "$banned"
 }
 
 load_rules() {
   try=1
-  until { [ -s "$pending/rules.nft" ] && old_rules | nft -f -; } || nft -f "$pending/rules.nft"; do
+  until old_rules kernel | nft -f - || old_rules file | nft -f - ||
+    { [ -s "$pending/rules.nft" ] && nft -f "$pending/rules.nft"; }; do
     say "loading $pending/rules.nft failed (try $try)"
     if [ "$try" -ge 5 ] && echo "$emergency" | nft -f -; then
       say 'the emergency rules are in force: ssh from anywhere, all else closed'
@@ -66,7 +81,13 @@ load_rules() {
 put_back() {
   # The file behind symbolic links: a policy that is kept elsewhere stays there.
   file=$(readlink -f "$2") || return 1
-  if [ -f "$1" ]; then cp "$1" "$file.back" && sync && mv -f "$file.back" "$file"; else rm -f "$file"; fi
+  if [ -f "$1" ]; then copy "$1" "$file"; else rm -f "$file"; fi
+}
+
+copy() {
+  cp "$1" "$2.back" && sync && mv -f "$2.back" "$2" && return
+  rm -f "$2.back"
+  return 1
 }
 
 # PID:START, as fields 1 and 22 of /proc/PID/stat; the name in brackets may hold blanks.
@@ -119,22 +140,26 @@ go_back() {
     end_holders
     flock -x -w 5 9 || say 'the lock is still not free; going on without it'
   fi
-  [ -f "$pending/token" ] || exit 0
-  if [ "$1" != boot ]; then
+  [ -f "$pending/token" ] || [ -f "$pending/going" ] || exit 0
+  if [ "$1" != boot ] && [ -f "$pending/token" ]; then
     [ "$(cat "$pending/token")" = "$1" ] || exit 0
     # Only where the change was made: another network has rules of its own.
     [ "$(readlink /proc/self/ns/net)" = ${quote(network)} ] || exit 0
     load_rules
   fi
-  # From here on there is nothing to confirm any more, whatever becomes of the files.
-  rm -f "$pending/token" "$applied" ${quote(keptFile(paths, change))}
-  { echo "$fate" >${quote(backFile(paths, change))}; } 2>/dev/null
+  # From here on there is nothing to confirm any more; what becomes of the files can be done again until it is done.
+  if [ -f "$pending/token" ]; then
+    mv "$pending/token" "$pending/going"
+    { echo "$fate" >${quote(backFile(paths, change))}; } 2>/dev/null
+  fi
+  rm -f "$applied" ${quote(keptFile(paths, change))}
   # What the admin wrote is not thrown away with the rules.
   kept=
   if [ -f "$policy" ] && ! cmp -s "$policy" "$pending/policy"; then
-    cp "$policy" "$policy.not-confirmed" && kept="; what the policy file said is $policy.not-confirmed"
+    copy "$policy" "$policy.not-confirmed" && kept="; what the policy file said is $policy.not-confirmed"
   fi
-  if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied"; then
+  if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied" &&
+    put_back "$pending/boot.nft" ${quote(bootFile(paths))}; then
     say "$why; the rules and the policy from before it are in force again$kept"
     rm -rf "$pending"
     # Its clock would run for nothing.

@@ -1,9 +1,7 @@
 // moat panic, moat calm
-import { basename } from 'node:path';
 import { adminConnections } from '../kernel/admin-connections.ts';
 import { readLinks } from '../kernel/links.ts';
-import { backUpPolicy, makeFolders, readBackup, readPolicyText } from '../kernel/state.ts';
-import { emptyPolicyText } from '../policy/file.ts';
+import { newBackupName, readBackup, readPolicyText } from '../kernel/state.ts';
 import { panicPolicyText, policyBeforePanic } from '../policy/panic.ts';
 import { changeAnswer } from './change-answer.ts';
 import { change } from './change-verb.ts';
@@ -13,12 +11,8 @@ import { failure, say } from './say.ts';
 
 /** A change of the policy like any other: it waits for its confirmation, ends what runs, and is in the history. */
 export async function panicVerb(context: Context): Promise<void> {
-  const { paths, options } = context;
-  const text = readPolicyText(paths) ?? emptyPolicyText();
-  const panics = policyBeforePanic(text);
-  if (!options.dryRun) makeFolders(paths);
-  // A second panic goes back to the same policy as the first.
-  const before = panics ?? (options.dryRun ? 'policy' : basename(backUpPolicy(paths, text, new Date())));
+  const { paths } = context;
+  const backup = newBackupName(paths, new Date());
   const { connections } = adminConnections(await readLinks());
   const insiders = connections
     .filter(({ session, ours, loopback }) => (session || ours) && !loopback)
@@ -27,7 +21,12 @@ export async function panicVerb(context: Context): Promise<void> {
     activate: true,
     // Who is logged in is let in; who still guesses passwords must not be able to prevent it.
     allowLockout: true,
-    edit: () => ({ ok: true, text: panicPolicyText(insiders, before), warnings: [] }),
+    edit({ text }) {
+      // A second panic goes back to the same policy as the first.
+      const before = policyBeforePanic(text);
+      const kept = before === undefined ? { backup } : {};
+      return { ok: true, text: panicPolicyText(insiders, before ?? backup), warnings: [], ...kept };
+    },
   });
   const who =
     insiders.length === 0 ? 'nobody is logged in over the network' : 'who administers it now may come in';

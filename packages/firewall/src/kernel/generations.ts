@@ -117,9 +117,12 @@ export function stageGeneration(paths: Paths, generation: Generation): StagedFil
   };
 }
 
-/** Notes that a change was confirmed. */
+/** Notes that a change was confirmed. Hold the lock. */
 export function keepGenerations(paths: Paths, change: string): void {
   mkdirSync(generationsFolder(paths), { recursive: true, mode: 0o700 });
+  // What a killed confirmation left has a name that no other writes again.
+  for (const torn of namesIn(paths).filter((name) => name.startsWith(`.${KEPT}`)))
+    rmSync(join(generationsFolder(paths), torn), { force: true });
   writeFileAtomic(keptFile(paths, change), '');
 }
 

@@ -105,5 +105,6 @@ function result(ran: Finished | { readonly kind: 'missing' }, file: string): Nft
 }
 
 function complaint(ran: Finished): string {
+  if (ran.timedOut) return 'nft had not ended after a minute and was killed';
   return ran.stderr.trim() || `nft ended with ${ran.signal ?? `exit code ${ran.code}`} and said nothing`;
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { run, toolPath } from './process.ts';
 
 test('what a program says and how it ends', async () => {
@@ -35,6 +35,21 @@ test('the time-out ends it even when a grandchild keeps the pipes open', async (
   const result = await run('sh', ['-c', 'sleep 5 & wait'], { timeoutMs: 100 });
   expect(result).toMatchObject({ kind: 'finished', signal: 'SIGKILL', timedOut: true });
   expect(Date.now() - begin).toBeLessThan(3000);
+});
+
+test('without a limit of its own a program has a minute', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  try {
+    const endless = run('sleep', ['1000']);
+    vi.advanceTimersByTime(59_999);
+    expect(await Promise.race([endless, new Promise((resolve) => setImmediate(resolve, 'runs'))])).toBe(
+      'runs',
+    );
+    vi.advanceTimersByTime(1);
+    expect(await endless).toMatchObject({ signal: 'SIGKILL', timedOut: true });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('messages are in English and the environment can be added to', async () => {

@@ -20,13 +20,19 @@ export interface Missing {
 
 export interface RunOptions {
   readonly input?: string;
-  /** SIGKILL after this many milliseconds; without it the program may take as long as it likes. */
+  /** SIGKILL after this many milliseconds, a minute unless told otherwise; Infinity: it may take as long as it likes. */
   readonly timeoutMs?: number;
   /** Added to this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Open files that it gets as its descriptors 3, 4, … */
   readonly inherits?: readonly number[];
 }
+
+/** Nobody shall wait for the lock of a command that waits for ever. The largest sets take a few seconds. */
+const TIMEOUT_MS = 60_000;
+
+/** For the way back, which tries again for as long as it takes. */
+export const PATIENT: RunOptions = { timeoutMs: Number.POSITIVE_INFINITY };
 
 const ADMIN_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
@@ -53,16 +59,15 @@ export function run(
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let timedOut = false;
-    const timer =
-      options.timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            timedOut = true;
-            child.kill('SIGKILL');
-            // A grandchild may hold the pipes open long after its parent is dead.
-            child.stdout?.destroy();
-            child.stderr?.destroy();
-          }, options.timeoutMs);
+    const { timeoutMs = TIMEOUT_MS } = options;
+    const expire = (): void => {
+      timedOut = true;
+      child.kill('SIGKILL');
+      // A grandchild may hold the pipes open long after its parent is dead.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    };
+    const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(expire, timeoutMs);
     child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
     // A program may end without reading its input; what it says counts, not the broken pipe.

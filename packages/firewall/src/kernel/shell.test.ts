@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startDetachedShell } from './shell.ts';
+import { hasBegun, startDetachedShell } from './shell.ts';
 
 let folder: string;
 let log: string;
@@ -67,4 +67,15 @@ test('it outlives whoever started it, and a hang-up', async () => {
 
 test('a log that cannot be written is the caller’s error', () => {
   expect(() => startDetachedShell(script('true\n'), [], join(folder, 'none/log'))).toThrow(/ENOENT/);
+});
+
+test('whether it has begun', async () => {
+  const path = script('sleep 5\n');
+  const pid = startDetachedShell(path, [], log);
+  expect(await hasBegun(pid, path)).toBe(true);
+  process.kill(-pid, 'SIGKILL');
+  const dead = startDetachedShell(path, [], log);
+  process.kill(dead, 'SIGKILL');
+  await until(() => !existsSync(`/proc/${dead}`));
+  expect(await hasBegun(dead, path)).toBe(false);
 });

@@ -1,6 +1,7 @@
 // Starting a shell script that belongs to nobody's session and lives on without us.
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { toolPath } from './process.ts';
 
 /**
@@ -27,5 +28,24 @@ export function startDetachedShell(script: string, args: readonly string[], log:
     return child.pid;
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Whether the shell that was started last with this pid has come to its script; false: it died before. */
+export async function hasBegun(pid: number, script: string): Promise<boolean> {
+  for (let tries = 0; tries < 2000; tries++) {
+    if (procText(pid, 'cmdline').split('\0')[1] === script) return true;
+    // In the middle of execve(2) a living process shows no words either; a dead one is a zombie (proc(5)) or gone.
+    if (!/\) [^ZX]/.test(procText(pid, 'stat'))) return false;
+    await pause(5);
+  }
+  return false;
+}
+
+function procText(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch {
+    return '';
   }
 }

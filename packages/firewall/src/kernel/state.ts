@@ -10,7 +10,7 @@
 //   /var/lib/moat/tried             the kernel on which the way back was tried, and worked
 //   /var/lib/moat/backups/         policies that `reset` put aside
 //   /var/lib/moat/generations/     every state that was applied (generations.ts)
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type StagedFile, stageFile, writeFileAtomic } from './atomic-write.ts';
@@ -40,6 +40,8 @@ export interface PendingFiles {
   readonly policy: string | undefined;
   /** `applied-policy` to put back; undefined: there was none. */
   readonly applied: string | undefined;
+  /** The rules for boot to put back: a confirmation that is killed may have replaced them. undefined: there were none. */
+  readonly boot: string | undefined;
   /** The shell script that does it. */
   readonly script: string;
 }
@@ -92,6 +94,12 @@ export function readPolicyText(paths: Paths): string | undefined {
   return readIfThere(paths.policy);
 }
 
+/** undefined: there shall be none. */
+export function putPolicyText(paths: Paths, text: string | undefined): void {
+  if (text === undefined) rmSync(paths.policy, { force: true });
+  else writeFileAtomic(paths.policy, text);
+}
+
 export function readAppliedPolicy(paths: Paths): string | undefined {
   return readIfThere(appliedPolicyFile(paths));
 }
@@ -113,9 +121,14 @@ export function writeProved(paths: Paths, keys: readonly string[]): void {
   writeFileAtomic(at(paths, 'proved'), `${keys.join('\n')}\n`);
 }
 
+/** The file of the rules for boot as it stands. */
+export function readBootFile(paths: Paths): string | undefined {
+  return readIfThere(bootFile(paths));
+}
+
 /** Whether there are rules for boot, whole or not. */
 export function hasBootRules(paths: Paths): boolean {
-  return readIfThere(bootFile(paths)) !== undefined;
+  return readBootFile(paths) !== undefined;
 }
 
 /** The rules for boot; undefined: there are none, or they are not as they were written, and a boot passes over them. */
@@ -203,6 +216,11 @@ export function hasOutlivedPending(paths: Paths): boolean {
   return pending !== undefined && pending.boot !== bootId();
 }
 
+/** Whether a way back loaded its rules and could not put the files back, or was killed before. */
+export function isGoingBack(paths: Paths): boolean {
+  return existsSync(at(paths, 'pending', 'going'));
+}
+
 function readAnyPending(paths: Paths): Pending | undefined {
   const text = readIfThere(at(paths, 'pending', 'change.json'));
   const token = readIfThere(at(paths, 'pending', 'token'))?.trim();
@@ -216,7 +234,10 @@ export function bootId(): string {
   return readIfThere('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 }
 
-/** Makes the folder whole before it gets its name, so that no timer and no crash meets half of it. */
+/**
+ * Makes the folder whole before it gets its name, so that no timer and no crash meets half of it. Nothing waits before
+ * `renewPending` has put the token in: so that nothing ever waits without a timer, which is started in between.
+ */
 export function createPending(paths: Paths, pending: Pending, files: PendingFiles): void {
   makeFolders(paths);
   const folder = at(paths, 'pending.new');
@@ -227,9 +248,9 @@ export function createPending(paths: Paths, pending: Pending, files: PendingFile
     put('rules.nft', files.rules);
     if (files.policy !== undefined) put('policy', files.policy);
     if (files.applied !== undefined) put('applied-policy', files.applied);
+    if (files.boot !== undefined) put('boot.nft', files.boot);
     put('back.sh', files.script);
     put('change.json', changeText(pending));
-    put('token', `${pending.token}\n`);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
@@ -239,7 +260,7 @@ export function createPending(paths: Paths, pending: Pending, files: PendingFile
   renameSync(folder, pendingFolder(paths));
 }
 
-/** Gives a change that waits already a new timer; what it goes back to stays what it was. */
+/** Lets a change wait for its timer, or for a new one; what it goes back to stays what it was. */
 export function renewPending(paths: Paths, pending: Pending): void {
   writeFileAtomic(at(paths, 'pending', 'change.json'), changeText(pending));
   writeFileAtomic(at(paths, 'pending', 'token'), `${pending.token}\n`);
@@ -273,16 +294,29 @@ export function wayBackSinceChange(paths: Paths): string | undefined {
   return last?.includes(ABORTED) ? undefined : last;
 }
 
-/** Keeps a copy of a policy and tells its path; two in one second get different names. */
-export function backUpPolicy(paths: Paths, text: string, now: Date): string {
-  const folder = at(paths, 'backups');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+/** A name for a copy of a policy that no other has. */
+export function newBackupName(paths: Paths, now: Date): string {
+  const taken = new Set(backupNames(paths));
   const stamp = now.toISOString().replace(/[-:]|\.\d+/g, '');
-  const taken = new Set(readdirSync(folder));
   let name = `policy-${stamp}`;
   for (let again = 2; taken.has(name); again++) name = `policy-${stamp}-${again}`;
+  return name;
+}
+
+/** Keeps a copy of a policy under this name and tells its path. Hold the lock. */
+export function backUpPolicy(paths: Paths, text: string, name: string): string {
+  const folder = at(paths, 'backups');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // What a killed command left of one, nobody else would write again.
+  for (const torn of backupNames(paths).filter((each) => each.endsWith('.new')))
+    rmSync(join(folder, torn), { force: true });
   writeFileAtomic(join(folder, name), text);
   return join(folder, name);
+}
+
+function backupNames(paths: Paths): string[] {
+  const folder = at(paths, 'backups');
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 /** What `backUpPolicy` kept under this name; undefined: nothing. */
