@@ -61,6 +61,7 @@ export async function createScene(): Promise<Scene> {
       admins.push(admin);
       // Somebody is logged in where a program runs.
       void admin.run('exec tail --pid=$PPID -f /dev/null');
+      await admin.run('true');
     },
     admins: () => admins.length,
     logOut: async () => {
