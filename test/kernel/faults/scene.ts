@@ -5,6 +5,7 @@ import { type Agent, type Connection, startAgent } from '../../../lab/agent.ts';
 import { type Login, type LoginServer, logIn, startLoginServer } from '../../../lab/login.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../../lab/moat.ts';
 import { createNetwork, type Network } from '../../../lab/network.ts';
+import { eventually } from '../../../lab/waiting.ts';
 import { commandLine } from '../way-backs.ts';
 
 export interface Scene {
@@ -16,6 +17,8 @@ export interface Scene {
   readonly third: Agent;
   /** An admin who stays logged in from outside; the first one starts a server for logins on port 22. */
   logIn(): Promise<void>;
+  /** Ends all logins. */
+  logOut(): Promise<void>;
   /** How many are logged in. */
   admins(): number;
   /** A flow from `third` to port 80, to be ended by what closes it. */
@@ -40,7 +43,7 @@ export async function createScene(): Promise<Scene> {
   const [server, outside, third] = await Promise.all(
     [network.server, network.outside, network.third].map((machine) => startAgent(machine)),
   );
-  const unserve = await server!.serve(22);
+  let unserve = await server!.serve(22);
   for (const port of [80, 3306]) await server!.serve(port);
   let logins: LoginServer | undefined;
   const admins: Login[] = [];
@@ -58,8 +61,25 @@ export async function createScene(): Promise<Scene> {
       admins.push(admin);
       // Somebody is logged in where a program runs.
       void admin.run('exec tail --pid=$PPID -f /dev/null');
+      await admin.run('true');
     },
     admins: () => admins.length,
+    logOut: async () => {
+      for (const admin of admins.splice(0)) admin.close();
+      if (logins === undefined) return;
+      logins.stop();
+      logins = undefined;
+      // The port is free when the server for logins has ended.
+      const taken = async (): Promise<boolean> => {
+        try {
+          unserve = await server!.serve(22);
+          return true;
+        } catch {
+          return false;
+        }
+      };
+      if (!(await eventually(5000, taken))) throw new Error('port 22 is still taken');
+    },
     flow: () => third!.connect(network.server.addresses.v4, 80),
     end: async () => {
       for (const { pid } of clocksOf(moat)) endGroup(pid);

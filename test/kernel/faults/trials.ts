@@ -127,6 +127,7 @@ export async function tryCommand(
     }
     report(fault, ran, [...found, ...next]);
   }
+  await scene.logOut();
   return {
     steps: good.steps,
     cases: faults.length,
