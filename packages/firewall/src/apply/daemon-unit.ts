@@ -30,6 +30,8 @@ ExecStart=${command.map(unitWord).join(' ')}
 Restart=always
 RestartSec=500ms
 OOMScoreAdjust=-500
+# In the journal it would be called node.
+SyslogIdentifier=moat
 # A repair takes a few short programs, and must not wait for others.
 Nice=-10
 # It speaks to the kernel's firewall; legacy iptables is listed over a raw socket; whose a socket is stands in /proc of

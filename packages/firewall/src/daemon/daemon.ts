@@ -28,8 +28,12 @@ export interface DaemonOptions {
 }
 
 /** Runs until it is told to end. */
-export async function runDaemon({ paths, services, tell, signal }: DaemonOptions): Promise<void> {
+export async function runDaemon({ paths, services, tell: say, signal }: DaemonOptions): Promise<void> {
   hurry();
+  // Whoever ends it, as systemd does, may end the programs that it runs at the same time: no problem of anybody's.
+  const tell: DaemonOptions['tell'] = (event) => {
+    if (event.event !== 'problem' || !signal.aborted) say(event);
+  };
   // A change from before a reboot, where no boot unit has undone it.
   await settlePending(paths);
   const compared = readExposures(paths) !== undefined;
