@@ -12,8 +12,8 @@ import { clocksOf, type Scene } from './scene.ts';
 const POLICY = 'etc/moat/policy';
 const STATE = 'var/lib/moat';
 
-/** What is no part of the state: the lock, the record of what was sent, the log, what is known to be proved. */
-const RECORDS = /^run\/moat\/(lock|sent\.nft)$|\/way-back\.log$|\/proved$/;
+/** What is no part of the state: the lock, the record of what was sent, the log, what is proved, how a change ended. */
+const RECORDS = /^run\/moat\/(lock|sent\.nft)$|\/way-back\.log$|\/proved$|\/generations\/back-/;
 
 const textIn = ({ files }: MachineState, name: string): string | undefined => files.get(name)?.text;
 /** A panic names the moment in which it began. */

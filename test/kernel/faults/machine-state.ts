@@ -58,7 +58,7 @@ export function plain(text: string): string {
     .replaceAll(/"(deadline)":[\d.]+/g, '"$1":0')
     .replaceAll(/"connections":\[[^\]]*\]/g, '"connections":[]')
     .replaceAll(/[0-9a-f]{16,}/g, 'TOKEN')
-    .replaceAll(/\b\d{6,}\b/g, 'SECONDS');
+    .replaceAll(/\b\d{5,}\b/g, 'SECONDS');
 }
 
 /** Who is banned, by set; the time that is left is no part of it. */

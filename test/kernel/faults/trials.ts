@@ -38,11 +38,11 @@ const NOTHING_WAITS = 3;
 
 const DAY = 86_400;
 
-/** Whoever is banned or let in for a time is not so for longer, whatever the clock says. */
+/** Whoever is let in for a time is not so for longer, whatever the clock says; a ban may last as it did when it was written. */
 function longer(before: MachineState, now: MachineState): string[] {
   const left = ({ table }: MachineState, name: string): number =>
     Math.max(0, ...(table?.sets.find((set) => set.name === name)?.expires ?? []).map((each) => each ?? 0));
-  const names = before.table?.sets.map(({ name }) => name) ?? [];
+  const names = before.table?.sets.map(({ name }) => name).filter((name) => name.startsWith('until_')) ?? [];
   return names
     .filter((name) => left(before, name) > 0 && left(now, name) > left(before, name) + 1)
     .map((name) => `${name} lasts longer than before`);
