@@ -11,7 +11,7 @@ import { addNamespace, createNetwork } from '../../lab/network.ts';
 import { isRealRoot } from '../../lab/privilege.ts';
 import { startSshd } from '../../lab/sshd.ts';
 import { eventually, pause } from '../../lab/waiting.ts';
-import { commandLine, endWayBacks } from './way-backs.ts';
+import { endWayBacks } from './way-backs.ts';
 
 const TRIALS = 25;
 /** Machines that take turns at the trials of one kind. */
@@ -81,15 +81,6 @@ async function nodeRemoved(name: string): Promise<Lane> {
   };
 }
 
-/** proc(5): /proc/PID/task/TID/children. */
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
-  } catch {
-    return [];
-  }
-}
-
 async function moatKilled(name: string): Promise<Lane> {
   const machine = await bareMachine(name);
   const moat = await moatOn(machine);
@@ -98,8 +89,8 @@ async function moatKilled(name: string): Promise<Lane> {
     async trial(number) {
       const child = machine.spawn(process.execPath, [MOAT_PROGRAM, ...CHANGE], { env: moat.env });
       const ended = new Promise((resolve) => child.once('close', resolve));
-      while (!childrenOf(child.pid!).some((pid) => commandLine(pid).includes('back.sh'))) await pause(2);
-      // From the very moment that its clock runs until well after the command would have been done.
+      while (!existsSync(join(moat.root, 'var/lib/moat/pending/token'))) await pause(2);
+      // From the very moment that the change waits until well after the command would have been done.
       await pause(number * 20);
       child.kill('SIGKILL');
       await ended;
