@@ -25,15 +25,21 @@ export async function bootUnitState(paths: Paths): Promise<BootUnitState> {
   if (!text.ok) return { kind: 'missing', file };
   const [state] = await serviceStates([BOOT_UNIT.replace(/\.service$/, '')]);
   if (state?.atBoot !== true) return { kind: 'not enabled', file };
-  const ports = sshPorts();
-  return isSameUnit(text.text, found.text(paths, ports), ports)
+  return isSameUnit(text.text, (ports) => found.text(paths, ports), sshPorts())
     ? { kind: 'in order' }
     : { kind: 'edited', file };
 }
 
-/** The ports of the emergency rules are those of the day when it was written: more than there are now do no harm. */
-export function isSameUnit(found: string, wanted: string, ports: readonly number[]): boolean {
-  const listed = /\btcp dport \{ ([\d, ]+) \}/g;
-  const open = new Set([...found.matchAll(listed)].flatMap(([, list = '']) => list.split(', ').map(Number)));
-  return found.replace(listed, '') === wanted.replace(listed, '') && ports.every((port) => open.has(port));
+/**
+ * The ports of the emergency rules are those of the day when it was written: more than there are now do no harm.
+ * `unit`: what is written for ports.
+ */
+export function isSameUnit(
+  found: string,
+  unit: (ports: readonly number[]) => string,
+  ports: readonly number[],
+): boolean {
+  const lists = [...found.matchAll(/\btcp dport \{ ([\d, ]+) \}/g)].map(([, list = '']) => list);
+  const open = [...new Set(lists.flatMap((list) => list.split(', ').map(Number)))];
+  return found === unit(open) && ports.every((port) => open.includes(port));
 }
