@@ -75,7 +75,7 @@ export const SSH_DEFECTS: readonly Defect[] = [
         expect(answer?.stdout ?? '').not.toContain('(y|n)?');
         const after = await canLogIn(sshd, ground);
         await session.close();
-        expect(after).toBe(false);
+        expect(after, `ufw answered: ${answer?.stdout} ${answer?.stderr} (${answer?.code})`).toBe(false);
         return 'done without a question; nobody can log in any more, and it stays so';
       }),
     moat: (moat, ground) =>
