@@ -1,5 +1,7 @@
 // The daemon beside a real engine: containers and their networks as they come and go, and what they open.
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Docker, startDocker } from '../../lab/docker.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
@@ -29,6 +31,9 @@ beforeAll(async () => {
     events.push(...lines.map((line) => JSON.parse(line) as Event));
   });
   await told({ event: 'started', active: true });
+  // What can be reached is worked out once first, last on the processor: what comes before that is no news.
+  const known = join(moat.root, 'run/moat/exposures.json');
+  expect(await eventually(60_000, async () => existsSync(known))).toBe(true);
 });
 
 afterAll(async () => {
