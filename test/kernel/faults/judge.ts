@@ -12,8 +12,10 @@ import { clocksOf, type Scene } from './scene.ts';
 const POLICY = 'etc/moat/policy';
 const STATE = 'var/lib/moat';
 
-/** What is no part of the state: the lock, the record of what was sent, the log, what is proved, how a change ended. */
-const RECORDS = /^run\/moat\/(lock|sent\.nft)$|\/way-back\.log$|\/proved$|\/generations\/back-/;
+/** What is no part of the state: the lock, the record of what was sent, the log, what is proved. */
+const RECORDS = /^run\/moat\/(lock|sent\.nft)$|\/way-back\.log$|\/proved$/;
+
+const FATES = ['not confirmed\n', 'session ended\n', 'aborted\n'];
 
 const textIn = ({ files }: MachineState, name: string): string | undefined => files.get(name)?.text;
 /** A panic names the moment in which it began. */
@@ -64,6 +66,10 @@ export async function judgeFault(
       if (name.endsWith('.not-confirmed'))
         return [before, after].some((each) => policyIn(each) === plain(text)) ? [] : [`${name} is torn`];
       if (name === `${STATE}/pending/going`) return [];
+      // Why it goes back depends on who got to it: the command, the session's end or the clock. Before `going` it is written anew.
+      if (name === `${STATE}/pending/fate` && token !== undefined) return [];
+      if (name === `${STATE}/pending/fate` || name.startsWith(`${STATE}/generations/back-`))
+        return FATES.includes(text) ? [] : [`${name} is torn`];
       if (wanted.length === 0) return [`there is a file ${name}`];
       return wanted.some((each) => plain(each.text) === plain(text) && each.mode === mode)
         ? []

@@ -7,6 +7,7 @@ import {
   startsProgram,
   type Watched,
 } from '../../../lab/steps.ts';
+import { parseBanLine } from '../../../packages/firewall/src/kernel/ban-file.ts';
 import type { FaultCommand } from './commands.ts';
 import { isState, judgeEnd, judgeFault, policyIn, sameRules, tokenIn } from './judge.ts';
 import { captureState, type MachineState, restoreState, signatureOf } from './machine-state.ts';
@@ -38,13 +39,21 @@ const NOTHING_WAITS = 3;
 
 const DAY = 86_400;
 
-/** Whoever is let in for a time is not so for longer, whatever the clock says; a ban may last as it did when it was written. */
+/**
+ * Whoever is let in for a time is not so for longer, whatever the clock says. A ban never lasts longer than it did when it
+ * was written: with a clock that was set back the file cannot tell how much of that is over.
+ */
 function longer(before: MachineState, now: MachineState): string[] {
   const left = ({ table }: MachineState, name: string): number =>
     Math.max(0, ...(table?.sets.find((set) => set.name === name)?.expires ?? []).map((each) => each ?? 0));
-  const names = before.table?.sets.map(({ name }) => name).filter((name) => name.startsWith('until_')) ?? [];
-  return names
-    .filter((name) => left(before, name) > 0 && left(now, name) > left(before, name) + 1)
+  const written = (name: string): number => {
+    const lines = before.files.get('var/lib/moat/bans')?.text.split('\n') ?? [];
+    const bans = lines.flatMap((line) => parseBanLine(line) ?? []).filter(({ set }) => set === name);
+    return Math.max(left(before, name), ...bans.map((ban) => ban.left));
+  };
+  return (before.table?.sets ?? [])
+    .map(({ name }) => name)
+    .filter((name) => left(before, name) > 0 && left(now, name) > written(name) + 1)
     .map((name) => `${name} lasts longer than before`);
 }
 

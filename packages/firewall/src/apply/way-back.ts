@@ -149,9 +149,11 @@ go_back() {
   fi
   # From here on there is nothing to confirm any more; what becomes of the files can be done again until it is done.
   if [ -f "$pending/token" ]; then
+    { echo "$fate" >"$pending/fate" || rm -f "$pending/fate"; } 2>/dev/null
     mv "$pending/token" "$pending/going"
-    { echo "$fate" >${quote(backFile(paths, change))}; } 2>/dev/null
   fi
+  # Whole or not at all; without it history tells that the change went back, and not why.
+  [ ! -s "$pending/fate" ] || mv -f "$pending/fate" ${quote(backFile(paths, change))}
   rm -f "$applied" ${quote(keptFile(paths, change))}
   # What the admin wrote is not thrown away with the rules.
   kept=

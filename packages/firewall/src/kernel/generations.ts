@@ -94,7 +94,8 @@ function reasonsIn(paths: Paths, names: readonly string[]): Map<string, string> 
   return new Map(
     changesIn(names, BACK).flatMap((change) => {
       try {
-        return [[change, readFileSync(backFile(paths, change), 'utf8').trim()]];
+        const why = readFileSync(backFile(paths, change), 'utf8').trim();
+        return why === '' ? [] : [[change, why]];
       } catch {
         // Gone meanwhile, or not to be read: then why is not known.
         return [];
