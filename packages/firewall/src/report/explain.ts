@@ -13,7 +13,7 @@ import type { Policy } from '../policy/model.ts';
 import { type PathStep, pathTeller, type UnknownJson } from './path-step.ts';
 import { completeQuestion, type Question } from './question.ts';
 import { answeringText, reachOf } from './reach.ts';
-import { type PolicyNow, type StepWords, sentenceOf, stepWords } from './step-words.ts';
+import { type PolicyNow, type StepWords, stepWords } from './step-words.ts';
 
 export interface ExplainInput {
   readonly ruleset: Ruleset;
@@ -86,7 +86,7 @@ export function prepareExplain(input: ExplainInput): (question: Question) => Exp
       allowed: refuses(journey.result.verdict)
         ? allowedSources(journey, policy?.policy, listener)
         : undefined,
-      sentence: decided?.words.sentence ?? sentenceOf(policy, journey.packet, undefined),
+      sentence: decided?.words.sentence,
     };
   };
 }

@@ -37,8 +37,17 @@ export function rulePlace(
 /** `docker (iptables nat/DOCKER rule 2)`, `no firewall`. */
 export function placeWords({ owner, family, table, chain, rule, program }: RulePlace): string {
   if (table === null || owner === 'no firewall') return owner;
-  const where = program === 'nft' ? `nft ${family} ${table}/${chain}` : `${program} ${table}/${chain}`;
-  return `${owner} (${where} ${rule === 'policy' ? 'policy' : `rule ${rule}`})`;
+  const where = tableWords(program ?? 'nft', family ?? '', table);
+  return `${owner} (${where}/${chain} ${rule === 'policy' ? 'policy' : `rule ${rule}`})`;
+}
+
+/** `iptables nat`, `nft inet filter`: the program that lists the table, and its name there. */
+export function tableName(table: Table): string {
+  return tableWords(programOf(table), table.family, table.name);
+}
+
+function tableWords(program: string, family: string, name: string): string {
+  return program === 'nft' ? `nft ${family} ${name}` : `${program} ${name}`;
 }
 
 /** Which tables iptables knows: those of its own names with its base chains. */

@@ -15,6 +15,7 @@ import { matchCovers, matchOf } from '../policy/match.ts';
 import type { Endpoint, Policy, RuleSentence, SentenceProtocol } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
 import type { PathStep } from './path-step.ts';
+import { tableName } from './rule-place.ts';
 
 /** The sentences that the loaded rules of moat were made from, each with the id that its rules carry. */
 export interface PolicyNow {
@@ -44,7 +45,7 @@ export function stepWords(
   policy: PolicyNow | undefined,
   packet: WalkPacket,
 ): StepWords {
-  const where = `${programOf(table)}/${step.chain}`;
+  const where = `${tableName(table)}/${step.chain}`;
   if (rule === undefined) {
     const words = `policy ${step.verdict}`;
     const who = owner.certainty === 'guess' ? '' : ` of ${owner.name}`;
@@ -118,12 +119,12 @@ function isOwn({ family, name }: Table): boolean {
  * The first sentence in the order of the policy that is about all such packets, or else the one whose id the rule carries
  * (`1f3a5c70+2`: it has two more).
  */
-export function sentenceOf(
+function sentenceOf(
   now: PolicyNow | undefined,
   packet: WalkPacket,
-  comment: string | undefined,
+  comment: string,
 ): { readonly number: number; readonly text: string } | undefined {
-  if (now === undefined || comment === undefined) return undefined;
+  if (now === undefined) return undefined;
   const { policy, ids } = now;
   const named = ids.indexOf(comment.slice(0, 8));
   const told = (index: number) => ({ number: index + 1, text: formatSentence(policy.rules[index]!) });
@@ -171,15 +172,4 @@ function packetRule({ hook, fields }: WalkPacket): RuleSentence {
     to: side(fields['dst'], fields['dport']),
     comment: undefined,
   };
-}
-
-/** `iptables nat`, `nft inet filter`: the program that lists the table, and its name there. */
-function programOf({ family, name, source, chains }: Table): string {
-  const looksIt =
-    (family === 'ip' || family === 'ip6') &&
-    ['filter', 'nat', 'mangle', 'raw', 'security'].includes(name) &&
-    chains.some(({ name: chain, base }) => base !== undefined && /^[A-Z]+$/.test(chain));
-  if (source === 'nft' ? !looksIt : source === undefined) return `nft ${family} ${name}`;
-  const program = family === 'ip6' ? 'ip6tables' : 'iptables';
-  return `${source === 'iptables-legacy' ? `${program}-legacy` : program} ${name}`;
 }
