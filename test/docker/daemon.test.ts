@@ -78,6 +78,7 @@ test('a container and a network of it are told; the rules follow a bridge that o
   await docker.docker('network', 'rm', 'shop');
   await told({ event: 'network', change: 'went', bridge: 'shopnet', name: 'shop' });
   expect(await eventually(10_000, async () => !(await rules()).includes('shopnet'))).toBe(true);
+  await eventually(10_000, async () => events.slice(before).some(({ event }) => event === 'followed'));
   expect(events.slice(before).map(({ event }) => event)).toContain('followed');
   const bad = events.filter(({ event }) => ['changed', 'differs', 'problem', 'contested'].includes(event));
   expect(bad).toEqual([]);

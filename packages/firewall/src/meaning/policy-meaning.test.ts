@@ -38,7 +38,7 @@ function meanings(policy: Policy, facts: MachineFacts): Record<'ipv4' | 'ipv6', 
 
 const NUMBERS = { tcp: 6, udp: 17, esp: 50, gre: 47, igmp: 2, ah: 51 } as const;
 
-test(`as the first sentence that fits: ${runs(250)} policies, 40 flows each`, { timeout: 60_000 }, () => {
+test('as the first sentence that fits: 250 policies, 40 flows each', { timeout: 60_000 }, () => {
   const counts = new Map<string, number>();
   const some = fc.array(flows(WIDE_WORLD, WIDE_WORLD.protocols), { minLength: 40, maxLength: 40 });
   fc.assert(
@@ -69,10 +69,10 @@ test(`as the first sentence that fits: ${runs(250)} policies, 40 flows each`, { 
         counts.set(got, (counts.get(got) ?? 0) + 1);
       }
     }),
-    { numRuns: runs(250), endOnFailure: true },
+    { numRuns: 250, endOnFailure: true },
   );
   expect(Math.min(...['accept', 'drop', 'reject'].map((word) => counts.get(word) ?? 0))).toBeGreaterThan(
-    runs(1000),
+    2000,
   );
 });
 
