@@ -50,7 +50,9 @@ export function tokenIs(...expected: readonly (string | undefined)[]): (request:
     const header = headerOf(request);
     if (typeof header !== 'string') return false;
     const from =
-      header.startsWith('Bearer ') && header[7] !== ' ' ? 7 : (BEARER.exec(header)?.[0].length ?? 0);
+      header.slice(0, 7) === 'Bearer ' && header.charCodeAt(7) !== 32
+        ? 7
+        : (BEARER.exec(header)?.[0].length ?? 0);
     if (from === 0 || header.length - from > size) return false;
     fill(given, header, from);
     let found = false;
