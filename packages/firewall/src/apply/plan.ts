@@ -24,6 +24,7 @@ import {
   readAppliedPolicy,
   readPending,
   readPolicyText,
+  secondsSinceBoot,
   wayBackSinceChange,
 } from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
@@ -99,6 +100,8 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
+  /** When these were listed: seconds since boot. */
+  readonly listedAt: number;
   /** Everything that decides on this machine, from before the change; absent where no rule changes, or with huge sets. */
   readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
@@ -166,6 +169,7 @@ export async function planChange(
   const warnings = [...edited.warnings];
   const { file } = after;
 
+  const listedAt = secondsSinceBoot();
   const current = await list();
   const basis = basisOf(oldText, current);
   if (request.basis !== undefined && request.basis !== basis) {
@@ -180,7 +184,7 @@ export async function planChange(
   if (!enabled && !request.activate) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
+      ...{ activates: false, table: undefined, current, listedAt, proof: undefined, policy, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -236,7 +240,7 @@ export async function planChange(
     backup: edited.backup,
     ...(session === undefined ? {} : { session }),
     ...{ basis, oldText, file, warnings, notes, proof, policy, links },
-    ...{ activates: !enabled || request.activate, table, current, change },
+    ...{ activates: !enabled || request.activate, table, current, listedAt, change },
     ...{ narrowing, connections, lockouts },
   };
 }
