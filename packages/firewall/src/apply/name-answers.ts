@@ -73,11 +73,24 @@ export function entryAfter(before: NameEntry | undefined, lookup: Lookup, now: n
   );
   return {
     name,
-    addresses: [...came, ...kept].map(formatAddress).sort(),
+    addresses: inOrder([...came, ...kept].map(formatAddress)),
     answered: now,
     ttl: Math.min(...ttls),
     failed: troubles === '' ? null : { at: now, times: (known.failed?.times ?? 0) + 1, why: troubles },
   };
+}
+
+/** Each once, IPv4 first, by their numbers: as people read them, and the same for the same addresses. */
+export function inOrder(addresses: readonly string[]): string[] {
+  const known = new Map(
+    addresses.flatMap((text) => {
+      const address = parseAddress(text);
+      return address === undefined ? [] : [[text, address] as const];
+    }),
+  );
+  const before = (a: Address, b: Address): boolean =>
+    a.family === b.family ? a.value < b.value : a.family === 'ipv4';
+  return [...known].sort(([, a], [, b]) => (before(a, b) ? -1 : 1)).map(([text]) => text);
 }
 
 /** What can be taken of one family's answer, and what is wrong with it. */

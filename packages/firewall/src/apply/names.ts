@@ -28,7 +28,7 @@ import { containerLinks } from './container-links.ts';
 import { listTable } from './listed.ts';
 import { compiledInto } from './live.ts';
 import { findLockouts } from './lockout.ts';
-import { entryAfter, hostAnswers } from './name-answers.ts';
+import { entryAfter, hostAnswers, inOrder } from './name-answers.ts';
 import type { Remark } from './plan.ts';
 import { proofOf } from './proved.ts';
 import { storedRules, withRunTime } from './run-time.ts';
@@ -227,7 +227,7 @@ export function withNamesOf(loaded: Table, compiled: Table): Table {
 /** Who administers this machine from such an address is not shut out by DNS while that connection lasts. */
 function keeping(entry: NameEntry, before: NameEntry | undefined, remotes: ReadonlySet<string>): NameEntry {
   const kept = (before?.addresses ?? []).filter((address) => remotes.has(address));
-  return { ...entry, addresses: [...new Set([...entry.addresses, ...kept])].sort() };
+  return { ...entry, addresses: inOrder([...entry.addresses, ...kept]) };
 }
 
 /** Why rules with these answers shall not be in force. */

@@ -48,7 +48,7 @@ async function newAnswers({ paths, services, command }: Context, activate: boole
   const kept = taken.entries.flatMap(({ name, addresses, failed }) =>
     failed === null || addresses.length === 0
       ? []
-      : `${name}: ${failed.why}; ${addresses.join(', ')} is kept`,
+      : `${name}: ${failed.why}; the last answer is kept: ${addresses.join(', ')}`,
   );
   return [...taken.changes.map(changedName), ...kept];
 }

@@ -93,7 +93,7 @@ export function eventWords(event: DaemonEvent): string {
       return changedName(event);
     case 'unresolved': {
       const kept =
-        event.addresses.length === 0 ? 'it stands for no address' : `${event.addresses.join(', ')} is kept`;
+        event.addresses.length === 0 ? 'it stands for no address' : `kept: ${event.addresses.join(', ')}`;
       return `${event.name} was not answered as it should be (${event.why}): ${kept}`;
     }
     case 'exposure':

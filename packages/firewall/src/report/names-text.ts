@@ -36,7 +36,7 @@ export function nameTrouble({ name, addresses, age, failed }: NameState): string
   if (failed === null) return undefined;
   if (addresses.length === 0 || age === null)
     return `${name} has no address (${failed}), so no rule is about it`;
-  return `${name} was not answered as it should (${failed}): ${addresses.join(', ')} of ${ageText(age)} ago is kept`;
+  return `${name} was not answered as it should be (${failed}); what it was ${ageText(age)} ago is kept: ${addresses.join(', ')}`;
 }
 
 /** `home.example.org is 198.51.100.9 now, and 198.51.100.7 no more`. */
