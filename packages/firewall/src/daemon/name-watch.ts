@@ -4,6 +4,7 @@ import { namesInUse, takeAnswers } from '../apply/names.ts';
 import { lookUpNames } from '../kernel/name-lookup.ts';
 import { type NameEntry, readNames } from '../kernel/names-file.ts';
 import type { Paths } from '../kernel/paths.ts';
+import { readAppliedPolicy, readPending } from '../kernel/state.ts';
 import type { Services } from '../policy/services.ts';
 import type { DaemonEvent } from '../report/daemon-event.ts';
 import { oneAtATime } from './one-at-a-time.ts';
@@ -24,12 +25,17 @@ const ANYWAY_MS = 60_000;
 const SETTLES_MS = 1000;
 /** While a change waits for its confirmation, or a command holds the lock. */
 const LATER_MS = 5000;
+/** Where answers cannot be put in force. */
+const FAILED_MS = 30_000;
+/** Interfaces of containers come and go all the time. */
+const RETRY_S = 5;
 
 export function watchNames(paths: Paths, services: Services, tell: (event: DaemonEvent) => void): NameWatch {
   /** Name → what was told to be wrong with it. */
   const troubles = new Map<string, string>();
   let complaint: string | undefined;
-  let hurries = false;
+  /** When the network changed: seconds since 1970. */
+  let changedAt = 0;
 
   const complain = (message: string): void => {
     if (message !== complaint) tell({ event: 'problem', message });
@@ -38,15 +44,19 @@ export function watchNames(paths: Paths, services: Services, tell: (event: Daemo
 
   async function work(): Promise<void> {
     ask(ANYWAY_MS);
+    // What is not active has no sets, and what waits for its confirmation knows them as they are.
+    if (readAppliedPolicy(paths) === undefined) return;
+    if (readPending(paths) !== undefined) return ask(LATER_MS);
     const names = namesInUse(paths, services);
     if (names.length === 0) return;
     const now = Date.now() / 1000;
     const { entries } = readNames(paths);
-    const retries = hurries;
-    hurries = false;
     const dueOf = (name: string): number => {
       const entry = entries.find((each) => each.name === name);
-      return entry === undefined || (retries && entry.failed !== null) ? 0 : dueAt(entry, now);
+      if (entry === undefined) return 0;
+      const due = dueAt(entry, now);
+      const failedAt = entry.failed?.at ?? Number.POSITIVE_INFINITY;
+      return failedAt <= changedAt ? Math.min(due, failedAt + RETRY_S) : due;
     };
     const due = names.filter((name) => dueOf(name) <= now);
     const next = Math.min(...names.filter((name) => !due.includes(name)).map(dueOf));
@@ -76,13 +86,13 @@ export function watchNames(paths: Paths, services: Services, tell: (event: Daemo
 
   const fail = (error: Error): void => {
     complain(`the answers to names could not be put in force: ${error.message}`);
-    ask(LATER_MS);
+    ask(FAILED_MS);
   };
   const ask = oneAtATime(work, fail);
   return {
     noticed: () => ask(),
     networkChanged: () => {
-      hurries = true;
+      changedAt = Date.now() / 1000;
       ask(SETTLES_MS);
     },
     stop: ask.stop,
