@@ -5,7 +5,7 @@ import { privatePool } from './scripts/private-pool.mjs';
 
 const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } as const;
 
-/** What measures time, or makes the machine busy: after the others of the group, one after the other. */
+/** What makes the machine busy: after the others of the group. */
 const ALONE = ['window', 'parallel', 'kill', 'fault-matrix'].map((name) => `test/kernel/${name}.test.ts`);
 
 export default defineConfig({
@@ -38,7 +38,7 @@ export default defineConfig({
           ...slow,
         },
       },
-      { test: { name: 'kernel-alone', include: [...ALONE], fileParallelism: false, ...slow } },
+      { test: { name: 'kernel-alone', include: [...ALONE], maxWorkers: 2, ...slow } },
       { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], fileParallelism: false, ...slow } },
       {
         test: {

@@ -3,6 +3,12 @@ import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** A file, and how the table calls it. */
+export interface Dump {
+  readonly name: string;
+  readonly file: string;
+}
+
 /** Numbers from 0 to 1 that look random and are the same each time. */
 function numbers(seed: number): () => number {
   let state = seed;
@@ -57,9 +63,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
 export const SIZES = [100, 1_000, 10_000, 50_000] as const;
 
 /** Writes the made rulesets into a folder and gives their names and files. */
-export async function madeRulesets(
-  folder: string,
-): Promise<{ readonly name: string; readonly file: string }[]> {
+export async function madeRulesets(folder: string): Promise<Dump[]> {
   const made = Object.entries(SHAPES).flatMap(([shape, rules]) =>
     SIZES.map((size) => ({ name: `${shape} ${size}`, text: iptables(rules(size)) })),
   );
@@ -104,13 +108,13 @@ function setOf(count: number): string {
 }
 
 /** What ufw and Docker made together on a real machine; its name has no dot, so that it stands with the made ones. */
-export function typicalHost(): { readonly name: string; readonly file: string }[] {
+export function typicalHost(): Dump[] {
   const file = new URL('../test/rulesets/docker20_ufw.iptables', import.meta.url).pathname;
   return [{ name: 'ufw and Docker', file }];
 }
 
 /** Dumps of iptables-save and ip6tables-save and nft's JSON below a folder. */
-export function dumpsIn(folder: string): { readonly name: string; readonly file: string }[] {
+export function dumpsIn(folder: string): Dump[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => /(?:tables|json|-save|\.rules)$/.test(name))
     .sort()

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { commandOutput } from '../lab/command.ts';
-import { dumpsIn, madeRulesets, typicalHost } from './analysis-inputs.ts';
+import { runCommand } from '../lab/command.ts';
+import { type Dump, dumpsIn, madeRulesets, typicalHost } from './analysis-inputs.ts';
 import { ratio, summary } from './statistics.ts';
 
 interface Took {
@@ -39,11 +39,21 @@ const RUNS = 5;
 /** Of what takes seconds, by the processor: the noise is small beside it. */
 const LONG_RUNS = 3;
 const LONG = 2_000;
+/** What one process may take. */
+const LIMIT_SECONDS = 120;
 /** Dumps that are named in the table; of the others only how many there are and the slowest. */
 const NAMED = 12;
 
+/** A dump that took longer than LIMIT_SECONDS, reading and both questions together. */
+export interface TooLong {
+  readonly name: string;
+  readonly overSeconds: number;
+}
+
 /** Milliseconds, the medians of several processes, and the largest peak of memory in megabytes. */
-export async function measureAnalysis(note: (line: string) => void): Promise<readonly AnalysisRow[]> {
+export async function measureAnalysis(
+  note: (line: string) => void,
+): Promise<readonly (AnalysisRow | TooLong)[]> {
   const folder = await mkdtemp(join(tmpdir(), 'moat-bench-'));
   try {
     const program = join(folder, 'analysis-one.mjs');
@@ -56,25 +66,45 @@ export async function measureAnalysis(note: (line: string) => void): Promise<rea
       logLevel: 'silent',
     });
     const dumps = process.env['MOAT_RULESETS'];
-    const inputs = [
-      ...typicalHost(),
-      ...(await madeRulesets(folder)),
-      ...(dumps === undefined ? [] : dumpsIn(dumps)),
-    ];
-    const rows: AnalysisRow[] = [];
-    for (const { name, file } of inputs) {
-      note(`  ${name}`);
+    const measure = async ({ name, file }: Dump, times: number): Promise<AnalysisRow | TooLong> => {
       const runs: Once[] = [];
-      for (let i = 0; i < RUNS; i++) {
-        runs.push(JSON.parse(await commandOutput(process.execPath, [program, file])) as Once);
-        if (i + 1 >= LONG_RUNS && runs[0]!.roads.cpu + runs[0]!.audit.cpu > LONG) break;
+      for (let i = 0; i < times; i++) {
+        const once = await runOnce(program, file);
+        if (once === undefined) return { name, overSeconds: LIMIT_SECONDS };
+        runs.push(once);
+        if (i + 1 >= LONG_RUNS && once.roads.cpu + once.audit.cpu > LONG) break;
       }
-      rows.push({ name, ...middle(runs) });
+      return { name, ...middle(runs) };
+    };
+    const rows: (AnalysisRow | TooLong)[] = [];
+    for (const input of [...typicalHost(), ...(await madeRulesets(folder))]) {
+      note(`  ${input.name}`);
+      rows.push(await measure(input, RUNS));
     }
+    // Of hundreds of dumps each once, and those that took longest again.
+    const found = dumps === undefined ? [] : dumpsIn(dumps);
+    const once: { readonly input: Dump; readonly row: AnalysisRow | TooLong }[] = [];
+    for (const [i, input] of found.entries()) {
+      if (i % 100 === 0) note(`  ${i} of ${found.length} dumps`);
+      once.push({ input, row: await measure(input, 1) });
+    }
+    once.sort((a, b) => total(b.row) - total(a.row));
+    for (const [i, { input, row }] of once.entries()) rows.push(i < NAMED ? await measure(input, RUNS) : row);
     return rows;
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** undefined: it took too long. */
+async function runOnce(program: string, file: string): Promise<Once | undefined> {
+  const begun = performance.now();
+  const { code, stdout, stderr } = await runCommand(process.execPath, [program, file], {
+    timeoutMs: LIMIT_SECONDS * 1000,
+  });
+  if (code === 0) return JSON.parse(stdout) as Once;
+  if (performance.now() - begun >= LIMIT_SECONDS * 1000) return undefined;
+  throw new Error(`${file}: exit code ${code}\n${stderr}`);
 }
 
 function middle(runs: readonly Once[]): Omit<AnalysisRow, 'name'> {
@@ -101,13 +131,19 @@ function middle(runs: readonly Once[]): Omit<AnalysisRow, 'name'> {
   };
 }
 
-export function analysisText(rows: readonly AnalysisRow[]): string {
+/** Milliseconds of processor time for both questions. */
+function total(row: AnalysisRow | TooLong): number {
+  return 'overSeconds' in row ? row.overSeconds * 1000 : row.roads.cpu + row.audit.cpu;
+}
+
+export function analysisText(rows: readonly (AnalysisRow | TooLong)[]): string {
   const made = rows.filter(({ name }) => !name.includes('.'));
   const dumps = rows.filter((row) => !made.includes(row));
-  const slowest = [...dumps].sort((a, b) => b.roads.cpu + b.audit.cpu - a.roads.cpu - a.audit.cpu);
+  const slowest = [...dumps].sort((a, b) => total(b) - total(a));
   const both = ({ wall, cpu }: Took): string => `${wall.toFixed(0)}/${cpu.toFixed(0)}`.padStart(11);
-  const line = (row: AnalysisRow): string =>
-    [
+  const line = (row: AnalysisRow | TooLong): string => {
+    if ('overSeconds' in row) return `${row.name.slice(-40).padEnd(40)} took more than ${row.overSeconds} s`;
+    return [
       row.name.slice(-40).padEnd(40),
       String(row.rules).padStart(6),
       both(row.read),
@@ -119,6 +155,7 @@ export function analysisText(rows: readonly AnalysisRow[]): string {
       row.order.padStart(5),
       row.isDone ? '' : ' TOO LARGE',
     ].join(' ');
+  };
   return [
     `Milliseconds by the clock / of processor time, medians of ${RUNS} processes (${LONG_RUNS} where it takes long).`,
     'read: the dump alone. audit: who outside reaches which port. roads: all packets on all three ways.',

@@ -1,14 +1,12 @@
 // Commands: how long the whole process of `allow`, `status` and `reload` takes, moat's and ufw's in turns.
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
-import type { CommandResult } from '../lab/command.ts';
 import { MOAT_PROGRAM } from '../lab/moat.ts';
 import { rowsText } from './rows.ts';
 import { benchRules, moatPolicy } from './rules.ts';
 import { ratio, type Summary, summary, summaryText } from './statistics.ts';
 import { createServer, createSource, enableMoat, enableUfw, removeServers, type Server } from './subjects.ts';
+import { type Time, timed } from './timed.ts';
 
-/** Milliseconds of one process and all that it started, as the clock and as the processors count them. */
-type Time = { readonly wall: number; readonly cpu: number };
 type Times = { readonly wall: Summary; readonly cpu: Summary };
 
 /** `faster` is ufw's time through moat's, round by round. Processor time hardly depends on what else runs here. */
@@ -130,22 +128,6 @@ async function once(subject: Subject, command: CommandTime['command'], round: nu
     default:
       throw new Error(command satisfies never);
   }
-}
-
-/** Runs a command through bash, which counts. Throws where it did not succeed. */
-async function timed(
-  run: (program: string, args: readonly string[]) => Promise<CommandResult>,
-  command: readonly string[],
-): Promise<Time> {
-  const { code, stdout, stderr } = await run('bash', [
-    '-c',
-    'TIMEFORMAT="%3R %3U %3S"; time "$@"',
-    'bash',
-    ...command,
-  ]);
-  if (code !== 0) throw new Error(`${command.join(' ')}: exit code ${code}: ${stdout}${stderr}`);
-  const [wall = 0, user = 0, system = 0] = (stderr.trimEnd().split('\n').at(-1) ?? '').split(' ').map(Number);
-  return { wall: wall * 1000, cpu: (user + system) * 1000 };
 }
 
 /** The table for people. */

@@ -1,4 +1,4 @@
-// npm run bench [-- rates|commands|window|analysis] [-- --json FILE]: moat and ufw measured side by side, in one run.
+// npm run bench [-- rates|commands|window|analysis|audit] [-- --json FILE]: moat and ufw measured side by side, in one run.
 // Runs inside the private network that scripts/bench.mjs makes.
 import { writeFile } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
@@ -7,6 +7,7 @@ import { commandOutput } from '../lab/command.ts';
 import { assertPrivateNetwork } from '../lab/guard.ts';
 import { MOAT_PROGRAM } from '../lab/moat.ts';
 import { analysisText, measureAnalysis } from './analysis.ts';
+import { auditText, measureAudit } from './audit.ts';
 import { commandsText, measureCommands } from './commands.ts';
 import { measureRates, ratesText } from './rates.ts';
 import { measureWindow, windowText } from './window.ts';
@@ -16,6 +17,7 @@ const PARTS = {
   commands: async () => show(await measureCommands(note), commandsText),
   window: async () => show(await measureWindow(note), windowText),
   analysis: async () => show(await measureAnalysis(note), analysisText),
+  audit: async () => show(await measureAudit(note), auditText),
 } as const;
 
 type Part = keyof typeof PARTS;

@@ -1,5 +1,5 @@
 // npm run bench: builds the command, then measures moat and ufw beside each other in a private network.
-// `-- rates`, `-- commands`, `-- window`, `-- analysis` for one part, `-- --json FILE` for the figures as JSON.
+// `-- rates`, `-- commands`, `-- window`, `-- analysis`, `-- audit` for one part, `-- --json FILE` for the figures as JSON.
 import { spawnSync } from 'node:child_process';
 import { ensurePackages } from './debian.mjs';
 import { ensureDependencies, ROOT } from './dependencies.mjs';

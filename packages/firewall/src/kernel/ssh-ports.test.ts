@@ -16,8 +16,9 @@ function found(
   remove = fake.remove;
   const etc = join(fake.proc, 'ssh');
   mkdirSync(join(etc, 'sshd_config.d'), { recursive: true });
-  for (const [name, text] of Object.entries(config)) writeFileSync(join(etc, name), text);
-  return sshPorts({ proc: fake.proc, etc });
+  for (const [name, text] of Object.entries(config))
+    writeFileSync(join(etc, name), text.replaceAll('ETC', etc));
+  return sshPorts({ proc: fake.proc, config: join(etc, 'sshd_config') });
 }
 
 const listen = (local: string, inode: number): FakeSocket => ({ file: 'tcp', local, state: '0A', inode });
@@ -40,12 +41,16 @@ test('a port that systemd listens on for sshd, by a connection that sshd serves;
   expect(found([init, session], sockets)).toEqual([2022]);
 });
 
-test('what the configuration of an sshd says that does not run', () => {
+test('what the configuration of an sshd says that does not run, and 22 where it says nothing', () => {
   const config = {
-    sshd_config: '# Port 21\nport 2200\nListenAddress 192.0.2.1:2201\nListenAddress 192.0.2.2\nPort=99999\n',
-    'sshd_config.d/more.conf': 'Match User ann\n  X11Forwarding no\nPort 2202\n',
+    sshd_config:
+      'Include ETC/sshd_config.d/*.conf\n# Port 21\nport 2200\nListenAddress 192.0.2.1:2201\nListenAddress 192.0.2.2\nPort=99999\n',
+    'sshd_config.d/more.conf': 'Port 2202\n',
     'sshd_config.d/more.conf.old': 'Port 2203\n',
   };
   expect(found([], [], config)).toEqual([2200, 2201, 2202]);
+  remove();
+  expect(found([], [], { sshd_config: 'PermitRootLogin no\n' })).toEqual([22]);
+  remove();
   expect(found([], [])).toEqual([]);
 });

@@ -8,22 +8,14 @@ import {
   type IpFamily,
   routePacket,
 } from '@moat/netfilter';
+import type { Trial } from '../kernel/rule-trial.ts';
 import type { Question } from './question.ts';
 import { TRACE_TABLE } from './trace.ts';
 
-export interface TrialPlan {
+/** What is loaded there comes from the snapshot. */
+export interface TrialPlan extends Omit<Trial, 'rules'> {
   /** The question with everything in it that a packet has to have. */
   readonly question: Question;
-  readonly links: readonly string[];
-  readonly peer: readonly string[];
-  readonly sysctls: Readonly<Record<string, string>>;
-  readonly trace: string;
-  readonly from: 'peer' | 'here';
-  readonly protocol: 'tcp' | 'udp';
-  readonly src: string;
-  readonly sport: number;
-  readonly dst: string;
-  readonly dport: number;
 }
 
 /** A packet's source port where nobody asks for another. */

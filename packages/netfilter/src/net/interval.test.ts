@@ -35,6 +35,24 @@ test('a set is sorted, disjoint, without neighbours, and has the values that wen
   );
 });
 
+test('many, short or long, in any order, are the same set as the sorted ones', () => {
+  const long = fc.bigInt({ min: 0n, max: (1n << 33n) - 1n });
+  const short = fc.bigInt({ min: 0n, max: (1n << 32n) - 1n });
+  const few = fc.bigInt({ min: 0n, max: 999n });
+  for (const first of [long, short, few]) {
+    const one = fc
+      .tuple(first, fc.bigInt({ min: 0n, max: 3n }))
+      .map(([at, more]) => ({ first: at, last: at + more }));
+    fc.assert(
+      fc.property(fc.array(one, { minLength: 250, maxLength: 600, size: 'max' }), (given) => {
+        const sorted = [...given].sort((a, b) => Number(a.first - b.first) || Number(a.last - b.last));
+        expect(intervalSet(given)).toEqual(intervalSet(sorted));
+      }),
+      { numRuns: 20 },
+    );
+  }
+});
+
 test('subtracting, overlapping and covering are those of the values', () => {
   fc.assert(
     fc.property(intervals, intervals, (first, second) => {

@@ -30,6 +30,18 @@ export interface Bdd {
   collected: number;
   /** Counts collections. */
   epoch: number;
+  /** For walks over a diagram: by node the number of the last walk that saw it. Empty until the first one. */
+  seen: Int32Array;
+  /** The number of the last walk. */
+  walks: number;
+  /** Of large diagrams, by their node; until the next collection. */
+  readonly aspects: Map<number, Aspects>;
+}
+
+/** What a diagram looks at, and what it comes to; both ascending. */
+export interface Aspects {
+  readonly levels: readonly number[];
+  readonly leaves: readonly number[];
 }
 
 /** The level of leaves, below that of any variable. Level 0 is the topmost variable. */
@@ -85,6 +97,9 @@ export function createBdd(options: BddOptions = {}): Bdd {
     kept: leaves,
     collected: 0,
     epoch: 0,
+    seen: new Int32Array(0),
+    walks: 0,
+    aspects: new Map(),
   };
 }
 

@@ -34,6 +34,7 @@ export function collect(bdd: Bdd, roots: Iterable<number>): (node: number) => nu
   bdd.buckets.fill(0);
   linkBuckets(bdd);
   bdd.cache.fill(0);
+  bdd.aspects.clear();
   bdd.collected += used - next;
   bdd.limit = Math.min(bdd.budget, bdd.effort - bdd.collected);
   bdd.epoch++;

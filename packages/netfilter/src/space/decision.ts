@@ -4,6 +4,7 @@ import { type FieldMatch, matchValues } from './field-match.ts';
 import { type Case, fieldSwitch, isBelow, maskSet, valuesSwitch } from './field-values.ts';
 import { fieldOf } from './fields.ts';
 import { differ, ite, leafSet, leavesOf, mapLeaves, seq, unionAll } from './operations.ts';
+import { type PacketMatch, packetsWhere } from './packet-set.ts';
 import {
   type Decision,
   decisionOf,
@@ -36,6 +37,37 @@ export function isConstant(decision: Decision): boolean {
 export function decide(set: PacketSet, then: Decision, otherwise: Decision): Decision {
   const { space } = set;
   return decisionOf(space, ite(space.bdd, nodeOf(space, set), nodeOf(space, then), nodeOf(space, otherwise)));
+}
+
+/**
+ * `then` for the packets that match, `otherwise` for all others, as `decide` with `packetsWhere` gives it. Where both stand
+ * below the fields that are asked for, neither the set nor anything else is made that is not part of the answer.
+ */
+export function decideWhere(
+  space: PacketSpace,
+  match: PacketMatch,
+  then: Decision,
+  otherwise: Decision,
+): Decision {
+  const { bdd, layout } = space;
+  const rest = nodeOf(space, otherwise);
+  const deepestFirst = Object.entries(match)
+    .map(([name, values]) => ({ field: fieldOf(layout, name), values }))
+    .sort((a, b) => b.field.first - a.field.first);
+  let node = nodeOf(space, then);
+  for (const { field, values } of deepestFirst) {
+    const { intervals, masks } = matchValues(layout, field, values);
+    if (masks.length > 0 || !isBelow(bdd, node, field) || !isBelow(bdd, rest, field))
+      return decide(packetsWhere(space, match), then, otherwise);
+    const target = node;
+    node = fieldSwitch(
+      bdd,
+      field,
+      intervals.map(({ first, last }) => ({ first, last, target })),
+      rest,
+    );
+  }
+  return decisionOf(space, node);
 }
 
 /** The first decision, and where it is `leaf` (`fall`: a chain returned) the second. */
@@ -107,6 +139,6 @@ export function renameLeaves(decision: Decision, names: Readonly<Record<number, 
 }
 
 /** The leaves that occur, ascending. */
-export function decisionLeaves(decision: Decision): number[] {
+export function decisionLeaves(decision: Decision): readonly number[] {
   return leavesOf(decision.space.bdd, nodeOf(decision.space, decision));
 }

@@ -123,6 +123,41 @@ test('100,000 addresses from their list: as many as there are, and as one by one
   );
 });
 
+for (const bits of [20, 32, 40, 128]) {
+  test(`thousands of networks in ${bits} bits, with shared ends and several targets: as made in small parts`, () => {
+    const bdd = createBdd();
+    let state = 5;
+    const next = (below: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const lengths = [bits, bits - 1, bits - 7, bits - 16].filter((length) => length > 12);
+    const found = new Map<bigint, Case>();
+    for (let i = 0; i < 9_000; i++) {
+      const free = BigInt(bits - lengths[next(lengths.length)]!);
+      let value = 0n;
+      for (let at = 0; at < bits; at += 16) value = (value << 16n) | BigInt(next(2 ** 16));
+      const first = ((value & ((1n << BigInt(bits)) - 1n)) >> free) << free;
+      // Some are no networks.
+      const last = first + (1n << free) - (next(20) === 0 && free > 0n ? 2n : 1n);
+      found.set(first, { first, last, target: [1, 2, variable(bdd, 3 + bits)][next(3)]! });
+    }
+    const sorted = [...found.values()].sort((a, b) => (a.first < b.first ? -1 : 1));
+    const cases: Case[] = [];
+    for (const each of sorted) if (each.first > (cases.at(-1)?.last ?? -1n)) cases.push(each);
+    expect(cases.length).toBeGreaterThan(4_500);
+    let parts = 5;
+    for (let from = 0; from < cases.length; from += 1_500) {
+      const part = cases.slice(from, from + 1_500);
+      for (const target of new Set(part.map((each) => each.target))) {
+        const these = part.filter((each) => each.target === target);
+        parts = ite(bdd, valuesSwitch(bdd, field(bits), these, 1), target, parts);
+      }
+    }
+    expect(fieldSwitch(bdd, field(bits), cases, 5)).toBe(parts);
+  });
+}
+
 test('classes below a field are its values by what is left to decide', () => {
   fc.assert(
     fc.property(cut(255n), fc.array(fc.nat(3), { minLength: 7, maxLength: 7 }), (list, picks) => {

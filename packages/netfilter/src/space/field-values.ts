@@ -64,14 +64,45 @@ export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], other
     return low;
   };
 
-  /** One case that is a network, below `position`: a chain, made from its end. */
+  const tails = cases.length < MANY ? undefined : new Map<number, Int32Array>();
+
+  /** The nodes made so far for the last bits of networks of one length and target, by `1 << bits | their value`. */
+  const tailsOf = (length: number, target: number): Int32Array | undefined => {
+    const key = target * 256 + length;
+    const known = tails?.get(key);
+    if (known !== undefined || tails === undefined || tails.size === TAIL_TABLES) return known;
+    const made = new Int32Array(2 << TAIL_BITS);
+    tails.set(key, made);
+    return made;
+  };
+
+  /** TAIL_BITS bits of an edge, the lowest of them so far from the right. */
+  const bitsAt = (edge: number, fromRight: number): number => {
+    const word = fromRight >>> 5;
+    const shift = fromRight & 31;
+    const low = edges[edge + word]! >>> shift;
+    const high = shift === 0 || word + 1 === width ? 0 : edges[edge + word + 1]! << (32 - shift);
+    return (low | high) & ((1 << TAIL_BITS) - 1);
+  };
+
+  /** One case that is a network, below `position`: a chain, made from its end. Networks with the same end share it. */
   const chain = (position: number, index: number): number => {
-    let node = cases[index]!.target;
-    for (let at = networks[index]! - 1; at >= position; at--) {
+    const { target } = cases[index]!;
+    const length = networks[index]!;
+    const edge = index * 2 * width;
+    const known = tailsOf(length, target);
+    const most = Math.min(TAIL_BITS, length - position);
+    const tail = known === undefined ? 0 : bitsAt(edge, field.bits - length);
+    const place = (bits: number): number => (1 << bits) | (tail & ((1 << bits) - 1));
+    let made = known === undefined ? 0 : most;
+    while (made > 0 && known![place(made)] === 0) made--;
+    let node = made === 0 ? target : known![place(made)]!;
+    for (let at = length - 1 - made; at >= position; at--) {
       const fromRight = field.bits - 1 - at;
-      const bit = (edges[index * 2 * width + (fromRight >>> 5)]! >>> (fromRight & 31)) & 1;
+      const bit = (edges[edge + (fromRight >>> 5)]! >>> (fromRight & 31)) & 1;
       const level = field.first + at;
       node = bit === 1 ? makeNode(bdd, level, otherwise, node) : makeNode(bdd, level, node, otherwise);
+      if (known !== undefined && ++made <= most) known[place(made)] = node;
     }
     return node;
   };
@@ -101,6 +132,11 @@ export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], other
 function wordsOf(field: Bits): number {
   return (field.bits + 31) >>> 5;
 }
+
+/** So many cases have ends in common, and so few tables of so few bits (128 KB each) are kept of them. */
+const MANY = 4_096;
+const TAIL_BITS = 14;
+const TAIL_TABLES = 32;
 
 /** In the place of a length: the case is no network. */
 const NO_NETWORK = 255;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { always, decide } from './decision.ts';
+import { always, decide, decideWhere } from './decision.ts';
 import { firstMatch, type Row, readRow } from './first-match.ts';
 import { intersectPackets, packetsWhere, samePackets } from './packet-set.ts';
 import { packetSpace } from './packet-space.ts';
@@ -59,6 +59,33 @@ test.each(['F', 'B', 'A', 'G'] as const)(
       if (together.node >= space.bdd.leaves) told++;
     }
     expect(told).toBeGreaterThan(40);
+  },
+);
+
+test.each(['F', 'B', 'A', 'G'] as const)(
+  'a verdict put where values match is as if the set had been made: order %s',
+  (order) => {
+    const random = numbers(11);
+    const options = { family: 'ipv4', interfaces: ['eth0', 'eth1'], order } as const;
+    const space = packetSpace({ ...options, fields: [{ kind: 'number', name: 'free 1', bits: 1 }] });
+    const free = packetsWhere(space, { 'free 1': 1 });
+    const ends = [
+      always(space, 0),
+      always(space, 3),
+      decide(free, always(space, 1), always(space, 2)),
+      decide(packetsWhere(space, { src: intervals(random, 32) }), always(space, 1), always(space, 4)),
+    ];
+    for (let run = 0; run < 200; run++) {
+      const match: Record<string, Row['match'][string]> = {};
+      if (random() < 0.3) match['iif'] = random() < 0.5 ? ['eth0', '*'] : 'eth1';
+      if (random() < 0.6) match['src'] = intervals(random, 32);
+      if (random() < 0.3)
+        match['dst'] = random() < 0.5 ? intervals(random, 32) : { mask: 0xff00n, value: 0x1200n };
+      if (random() < 0.5) match['dport'] = intervals(random, 16);
+      const [then, otherwise] = [ends[Math.floor(random() * 4)]!, ends[Math.floor(random() * 4)]!];
+      const made = decideWhere(space, match, then, otherwise);
+      expect(samePackets(made, decide(packetsWhere(space, match), then, otherwise))).toBe(true);
+    }
   },
 );
 

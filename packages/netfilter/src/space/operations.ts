@@ -1,5 +1,15 @@
 // The arithmetic of diagrams: if-then-else, from which the others are made, and what is asked without making nodes.
-import { type Bdd, freshTag, highOf, levelOf, lowOf, makeNode, recall, remember } from './bdd.ts';
+import {
+  type Aspects,
+  type Bdd,
+  freshTag,
+  highOf,
+  levelOf,
+  lowOf,
+  makeNode,
+  recall,
+  remember,
+} from './bdd.ts';
 
 /** Tags that freshTag does not reach. */
 const DISJOINT = -0x7fff_ffff;
@@ -221,41 +231,59 @@ export function leavesUnder(bdd: Bdd, node: number, bits: Uint8Array): number[] 
 
 /** How many nodes the diagram has, leaves not counted. */
 export function sizeOf(bdd: Bdd, node: number): number {
-  return reachable(bdd, [node]).length;
+  return reachable(bdd, node).filter((each) => each >= bdd.leaves).length;
 }
 
 /** The levels that decide anything, ascending. */
-export function supportOf(bdd: Bdd, node: number): number[] {
-  const levels = new Set<number>();
-  for (const each of reachable(bdd, [node])) levels.add(levelOf(bdd, each));
-  return [...levels].sort((a, b) => a - b);
+export function supportOf(bdd: Bdd, node: number): readonly number[] {
+  return aspectsOf(bdd, node).levels;
 }
 
 /** The leaves that can be reached, ascending. */
-export function leavesOf(bdd: Bdd, node: number): number[] {
-  const { nodes, leaves } = bdd;
-  if (node < leaves) return [node];
-  // Children have smaller numbers, so one pass down sees everything.
-  const seen = new Uint8Array(node + 1);
-  seen[node] = 1;
-  for (let at = node; at >= leaves; at--) {
-    if (seen[at] === 0) continue;
-    seen[nodes[(at << 2) + 1]!] = 1;
-    seen[nodes[(at << 2) + 2]!] = 1;
-  }
-  return Array.from(seen.subarray(0, leaves).keys()).filter((leaf) => seen[leaf] === 1);
+export function leavesOf(bdd: Bdd, node: number): readonly number[] {
+  return aspectsOf(bdd, node).leaves;
 }
 
-/** All nodes below these, themselves included, without leaves; children after their parents. */
-function reachable(bdd: Bdd, roots: readonly number[]): number[] {
-  const seen = new Set<number>();
-  const open = roots.filter((node) => node >= bdd.leaves);
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    for (const child of [lowOf(bdd, node), highOf(bdd, node)]) {
-      if (child >= bdd.leaves && !seen.has(child)) open.push(child);
+/** A diagram of fewer nodes is as quickly walked again. */
+const MANY = 1_000;
+
+function aspectsOf(bdd: Bdd, node: number): Aspects {
+  const known = bdd.aspects.get(node);
+  if (known !== undefined) return known;
+  const found = reachable(bdd, node);
+  const levels = new Set<number>();
+  const leaves: number[] = [];
+  for (const each of found) {
+    if (each < bdd.leaves) leaves.push(each);
+    else levels.add(levelOf(bdd, each));
+  }
+  const ascending = (a: number, b: number): number => a - b;
+  const aspects = { levels: [...levels].sort(ascending), leaves: leaves.sort(ascending) };
+  if (found.length > MANY) bdd.aspects.set(node, aspects);
+  return aspects;
+}
+
+/** All that is below a node, itself and the leaves included, each once. */
+function reachable(bdd: Bdd, root: number): readonly number[] {
+  const { nodes, leaves } = bdd;
+  if (bdd.seen.length < bdd.used) bdd.seen = new Int32Array(nodes.length >> 2);
+  const { seen } = bdd;
+  const walk = ++bdd.walks;
+  const found = [root];
+  seen[root] = walk;
+  for (let i = 0; i < found.length; i++) {
+    const node = found[i]!;
+    if (node < leaves) continue;
+    const low = nodes[(node << 2) + 1]!;
+    const high = nodes[(node << 2) + 2]!;
+    if (seen[low] !== walk) {
+      seen[low] = walk;
+      found.push(low);
+    }
+    if (seen[high] !== walk) {
+      seen[high] = walk;
+      found.push(high);
     }
   }
-  return [...seen];
+  return found;
 }

@@ -1,16 +1,9 @@
 // What packet sets and decisions become when fields are forgotten, fixed, given by functions or exchanged.
 import { valueCode } from './field-match.ts';
 import { fieldOf, levelsOf } from './fields.ts';
+import { supportOf } from './operations.ts';
 import type { PacketFields } from './packet-set.ts';
-import {
-  type Decision,
-  type Diagram,
-  decisionOf,
-  nodeOf,
-  type PacketSet,
-  type PacketSpace,
-  setOf,
-} from './packet-space.ts';
+import { type Decision, type Diagram, decisionOf, nodeOf, type PacketSet, setOf } from './packet-space.ts';
 import {
   cube,
   exists,
@@ -25,18 +18,28 @@ import {
 /** The packets that are in the set with *some* values in these fields: what may be, when nobody knows them. */
 export function forSome(set: PacketSet, fields: readonly string[]): PacketSet {
   const { space } = set;
-  return setOf(space, exists(space.bdd, nodeOf(space, set), fieldVariables(space, fields)));
+  if (fields.length === 0) return set;
+  return setOf(space, exists(space.bdd, nodeOf(space, set), fieldVariables(set, fields)));
 }
 
 /** The packets that are in the set with *every* value in these fields: what must be, whatever they are. */
 export function forEvery(set: PacketSet, fields: readonly string[]): PacketSet {
   const { space } = set;
-  return setOf(space, forall(space.bdd, nodeOf(space, set), fieldVariables(space, fields)));
+  if (fields.length === 0) return set;
+  return setOf(space, forall(space.bdd, nodeOf(space, set), fieldVariables(set, fields)));
 }
 
-function fieldVariables(space: PacketSpace, fields: readonly string[]): number {
-  const levels = fields.flatMap((name) => levelsOf(fieldOf(space.layout, name)));
-  return variableSet(space.bdd, [...new Set(levels)]);
+/**
+ * The variables of the fields, but only those that the set depends on: below the last of them nothing has to be looked
+ * at, and that may be a set of 100,000 addresses.
+ */
+function fieldVariables({ space, node }: PacketSet, fields: readonly string[]): number {
+  const { bdd, layout } = space;
+  const levels = new Set(fields.flatMap((name) => levelsOf(fieldOf(layout, name))));
+  return variableSet(
+    bdd,
+    supportOf(bdd, node).filter((level) => levels.has(level)),
+  );
 }
 
 /**

@@ -10,7 +10,7 @@ import { type Place, rejectNeeds } from '../semantics/reading.ts';
 import { always, decide, isConstant, LEAF, thenDecide } from '../space/decision.ts';
 import { isEmpty, samePackets } from '../space/packet-set.ts';
 import { type Decision, hold, release, tidySpace } from '../space/packet-space.ts';
-import { ALWAYS, both, type Condition, conditionSet, isNever } from './condition.ts';
+import { ALWAYS, both, type Condition, conditionSet, decideIf } from './condition.ts';
 import { effectOf, writtenField } from './effect.ts';
 import type { Ends, Mapped } from './ends.ts';
 import { mappedDecision } from './mapping.ts';
@@ -181,10 +181,10 @@ export function ruleDecision(run: ChainRun, chain: Chain, rule: Rule, next: Deci
     if (condition === ALWAYS) return;
     if (called !== undefined) {
       const fall = always(space, LEAF.fall);
-      called = isNever(condition) ? fall : decide(conditionSet(space, condition), called, fall);
+      called = decideIf(space, condition, called, fall);
     } else if (!samePackets(then, next)) {
       // Without a difference there is nothing to ask; this is what most rules that only log come to.
-      then = isNever(condition) ? next : decide(conditionSet(space, condition), then, next);
+      then = decideIf(space, condition, then, next);
     }
     condition = ALWAYS;
   };

@@ -1,5 +1,6 @@
 // Conditions of a rule on their way to a packet set: those on single fields are gathered, so that one diagram is made.
 import { type IntervalSet, subtractIntervals } from '../net/interval.ts';
+import { decide, decideWhere } from '../space/decision.ts';
 import {
   allPackets,
   intersectPackets,
@@ -7,7 +8,7 @@ import {
   type PacketMatch,
   packetsWhere,
 } from '../space/packet-set.ts';
-import type { PacketSet, PacketSpace } from '../space/packet-space.ts';
+import type { Decision, PacketSet, PacketSpace } from '../space/packet-space.ts';
 
 /** All of it has to hold. */
 export interface Condition {
@@ -63,6 +64,18 @@ export function conditionSet(space: PacketSpace, condition: Condition): PacketSe
   let set = packetsWhere(space, conditionMatch(condition));
   for (const other of condition.sets) set = intersectPackets(set, other);
   return set;
+}
+
+/** `then` for the packets that fulfil it, `otherwise` for all others. */
+export function decideIf(
+  space: PacketSpace,
+  condition: Condition,
+  then: Decision,
+  otherwise: Decision,
+): Decision {
+  if (isNever(condition)) return otherwise;
+  if (condition.sets.length > 0) return decide(conditionSet(space, condition), then, otherwise);
+  return decideWhere(space, conditionMatch(condition), then, otherwise);
 }
 
 /** What is asked of single fields. */

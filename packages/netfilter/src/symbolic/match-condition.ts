@@ -34,13 +34,19 @@ export function matchCondition(scope: Scope, match: Match, part: string): Condit
   if (values === undefined) return unknownCondition(scope, part, 'not understood');
   const isLong = right.kind === 'named' && values.length > 32 && (operator === '==' || operator === '!=');
   if (!isLong) return valuesCondition(scope, left, operator, values, part);
-  // Looked at once, however many rules ask for it.
   const { analysis, sets } = scope.view;
   const { table, place } = scope;
   const key = `${table.source ?? ''} ${table.family} ${table.name} ${right.name} ${place.hook} ${place.early} ${JSON.stringify(left)}`;
+  const equal = (): Condition => valuesCondition(scope, left, '==', values, part);
   let found = sets.get(key);
+  if (!sets.has(key) && operator === '==') {
+    // The first rule that asks is often the only one, and then the set itself need not be made (`decideWhere`).
+    sets.set(key, undefined);
+    return equal();
+  }
   if (found === undefined) {
-    found = hold(conditionSet(analysis.space, valuesCondition(scope, left, '==', values, part)));
+    // Made once, however many rules ask for it.
+    found = hold(conditionSet(analysis.space, equal()));
     sets.set(key, found);
   }
   if (operator === '==') return inSet(found);

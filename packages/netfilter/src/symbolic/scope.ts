@@ -11,8 +11,8 @@ import { type Analysis, freeField } from './analysis.ts';
 export interface RulesetView {
   readonly analysis: Analysis;
   readonly ruleset: Ruleset;
-  /** Diagrams of named sets, held; by table, set and what is looked up. */
-  readonly sets: Map<string, PacketSet>;
+  /** Diagrams of named sets, held; by table, set and what is looked up. undefined: one rule has asked for it so far. */
+  readonly sets: Map<string, PacketSet | undefined>;
   readonly ruleNames: WeakMap<Rule, string>;
   /** How many rules have this text so far. */
   readonly ruleTexts: Map<string, number>;
