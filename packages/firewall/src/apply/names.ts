@@ -29,7 +29,6 @@ import { listTable } from './listed.ts';
 import { compiledInto } from './live.ts';
 import { findLockouts } from './lockout.ts';
 import { entryAfter, hostAnswers, inOrder } from './name-answers.ts';
-import type { Remark } from './plan.ts';
 import { proofOf } from './proved.ts';
 import { storedRules, withRunTime } from './run-time.ts';
 
@@ -86,15 +85,20 @@ export async function firstAnswers(
   return lookups.map((lookup) => entryAfter(undefined, lookup, now));
 }
 
+interface NameRemark {
+  readonly message: string;
+  readonly hint: string;
+}
+
 /** What to say of names for the first time, and with `all` of all that have no address. */
 export function nameRemarks(
   policy: Policy,
   entries: readonly NameEntry[],
   asked: readonly NameEntry[],
   all: boolean,
-): Remark[] {
+): NameRemark[] {
   const used = new Set(hostNamesOf(policy));
-  return entries.flatMap((entry): Remark[] => {
+  return entries.flatMap((entry): NameRemark[] => {
     const { name, addresses, failed } = entry;
     if (!used.has(name)) return [];
     const isNew = asked.includes(entry);

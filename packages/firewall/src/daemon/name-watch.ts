@@ -21,7 +21,7 @@ export interface NameWatch {
 const LIMIT_MS = 8000;
 /** Looked also where nothing was told: a group that no rule names changes no rules. */
 const ANYWAY_MS = 60_000;
-/** Addresses of an interface come one after the other, and routes after them. */
+/** Addresses of an interface come one after the other, and routes after them; rules are repaired first. */
 const SETTLES_MS = 1000;
 /** While a change waits for its confirmation, or a command holds the lock. */
 const LATER_MS = 5000;
@@ -90,7 +90,7 @@ export function watchNames(paths: Paths, services: Services, tell: (event: Daemo
   };
   const ask = oneAtATime(work, fail);
   return {
-    noticed: () => ask(),
+    noticed: () => ask(SETTLES_MS),
     networkChanged: () => {
       changedAt = Date.now() / 1000;
       ask(SETTLES_MS);

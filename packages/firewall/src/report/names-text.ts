@@ -60,7 +60,7 @@ export function changedName({
 }
 
 /** `40 s`, `12 min`, `3 h`, `2 d`. */
-export function ageText(seconds: number): string {
+function ageText(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
