@@ -50,6 +50,8 @@ export type Taken =
       readonly changes: readonly NameChange[];
       /** Those that were asked for, as they are known now. */
       readonly entries: readonly NameEntry[];
+      /** In words; undefined: the answers from before were there. */
+      readonly lost: string | undefined;
     }
   /** Another command holds the lock, or a change waits for its confirmation: its way back knows the sets as they are. */
   | { readonly kind: 'later'; readonly message: string }
@@ -117,6 +119,9 @@ export function nameRemarks(
   });
 }
 
+export const TORN_NAMES =
+  'the file of what names were answered with was not whole, so they were asked for again';
+
 const ASK_AGAIN = '`moat daemon` asks again by itself, `moat reload` once';
 
 /** Puts answers in force: the file of answers, the sets of groups with names, the rules for boot; nothing else. */
@@ -148,7 +153,7 @@ export async function takeAnswers(
       file.commit();
     }
     const changes = step.asked.flatMap((entry) => changeOf(before.get(entry.name), entry) ?? []);
-    return { kind: 'done', changes, entries: step.asked };
+    return { kind: 'done', changes, entries: step.asked, lost: torn ? TORN_NAMES : undefined };
   });
   return locked.kind === 'busy' ? { kind: 'later', message: locked.message } : locked.value;
 }

@@ -44,7 +44,7 @@ import { flowsRefusedBy, flowsText } from './cut.ts';
 import { compiledInto } from './live.ts';
 import { findLockouts, isLetIn } from './lockout.ts';
 import { hostAnswers } from './name-answers.ts';
-import { firstAnswers, nameRemarks } from './names.ts';
+import { firstAnswers, nameRemarks, TORN_NAMES } from './names.ts';
 import { type ProofState, proofOf } from './proved.ts';
 import { withRunTime } from './run-time.ts';
 import { WORKINGS, type Workings } from './workings.ts';
@@ -262,8 +262,6 @@ export async function planChange(
 const GIVEN_UP =
   'that these rules mean what the policy says was not proved: with so many sentences it takes longer than a change ' +
   'should. `moat test` takes the time, and the next change to the same rules then knows';
-
-const TORN_NAMES = 'the file of what names were answered with was not whole, so they were asked for again';
 
 /** Where moat is not active a policy is still being written. */
 function failingLater({ expectation, counterexamples: [first] }: ExpectationResult): Remark {

@@ -50,7 +50,7 @@ async function newAnswers({ paths, services, command }: Context, activate: boole
       ? []
       : `${name}: ${failed.why}; the last answer is kept: ${addresses.join(', ')}`,
   );
-  return [...taken.changes.map(changedName), ...kept];
+  return [...(taken.lost === undefined ? [] : [taken.lost]), ...taken.changes.map(changedName), ...kept];
 }
 
 /** An edit of the policy by a sentence: `text` is what was typed, into which its problems point. */

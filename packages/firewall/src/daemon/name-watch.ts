@@ -67,6 +67,7 @@ export function watchNames(paths: Paths, services: Services, tell: (event: Daemo
     if (taken.kind === 'later') return ask(LATER_MS);
     if (taken.kind === 'failed') return fail(new Error(taken.message));
     complaint = undefined;
+    if (taken.lost !== undefined) tell({ event: 'problem', message: taken.lost });
     for (const change of taken.changes) tell({ event: 'resolved', ...change });
     const changed = new Set(taken.changes.map(({ name }) => name));
     for (const entry of taken.entries) heed(entry, changed.has(entry.name));

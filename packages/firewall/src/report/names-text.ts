@@ -5,7 +5,7 @@ import type { NameEntry } from '../kernel/names-file.ts';
 import type { Group, Policy } from '../policy/model.ts';
 import { table } from './table.ts';
 
-/** One group, or one name in it. */
+/** A name that stands in groups, as it is known now. */
 export interface NameState {
   readonly name: string;
   readonly groups: readonly string[];
