@@ -25,6 +25,7 @@ import {
   readAppliedPolicy,
   readPending,
   readPolicyText,
+  secondsSinceBoot,
   wayBackSinceChange,
 } from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
@@ -103,6 +104,8 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
+  /** When these were listed: seconds since boot. */
+  readonly listedAt: number;
   /** Everything that decides on this machine, from before the change; absent where no rule changes, or with huge sets. */
   readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
@@ -173,6 +176,7 @@ export async function planChange(
   const warnings = [...edited.warnings];
   let { file } = after;
 
+  const listedAt = secondsSinceBoot();
   const current = await list();
   const basis = basisOf(oldText, current);
   if (request.basis !== undefined && request.basis !== basis) {
@@ -196,7 +200,7 @@ export async function planChange(
   if (!active) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
+      ...{ activates: false, table: undefined, current, listedAt, proof: undefined, policy, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -254,7 +258,7 @@ export async function planChange(
     backup: edited.backup,
     ...(session === undefined ? {} : { session }),
     ...{ basis, oldText, file, warnings, notes, proof, policy, links },
-    ...{ activates: !enabled || request.activate, table, current, change },
+    ...{ activates: !enabled || request.activate, table, current, listedAt, change },
     ...{ narrowing, connections, lockouts },
   };
 }
