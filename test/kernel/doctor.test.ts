@@ -320,6 +320,14 @@ const BAD_HOSTS: readonly BadHost[] = [
     },
   },
   {
+    ...{ name: 'names without a daemon', id: 'names', severity: 'medium', says: 'home.example.org' },
+    prepare: (host) => enabled(host, 'group home home.example.org', 'allow from home to any port 8080'),
+    mend: (host) =>
+      moat(host, 'delete', 'allow', 'from', 'home', 'to', 'any', 'port', '8080', '--confirm', '0').then(() =>
+        moat(host, 'delete', 'group', 'home'),
+      ),
+  },
+  {
     ...{ name: 'an interrupted change', id: 'interrupted', severity: 'medium', says: 'was interrupted' },
     prepare: async (host) => {
       await enabled(host);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DATABASE_PORT, type Debian, installDebian } from '../../lab/debian.ts';
 import { installMoat } from '../../lab/moat-package.ts';
+import { type NameServer, startNameServer } from '../../lab/name-server.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { eventually } from '../../lab/waiting.ts';
 
@@ -16,15 +17,19 @@ const REDIRECTED_PORT = 8082;
 
 let network: Network;
 let debian: Debian;
+let dns: NameServer;
 
 beforeAll(async () => {
   network = await createNetwork();
   debian = await installDebian(network.server);
+  dns = await startNameServer(network.third);
+  await put('etc/resolv.conf', `nameserver ${network.third.addresses.v4}\n`);
   await debian.start();
   await installMoat(debian);
 });
 
 afterAll(async () => {
+  dns?.stop();
   await debian?.destroy();
   await network?.destroy();
 });
@@ -124,6 +129,24 @@ nft -f /root/redirect.nft`);
   expect(await opened(from, REDIRECTED_PORT)).toMatchObject({ reaches: { kind: 'process', name: 'perl' } });
   const { exposures, direct } = JSON.parse(await moat('audit', '--json'));
   expect(JSON.parse(await debian.output('cat', ['/run/moat/exposures.json']))).toEqual({ exposures, direct });
+});
+
+test('in its sandbox it asks for the names in groups', async () => {
+  const name = 'late.example.org';
+  await dns.set(name, { says: 'servfail' });
+  expect(await moat('group', 'late', name)).toContain('the server failed');
+  await moat('allow', 'from', 'late', 'to', 'any', 'port', '9090');
+  const from = (await events()).length;
+  await dns.set(name, { a: [network.blog.addresses.v4], ttl: 3600 });
+  // Another network: what failed is asked for again.
+  await sh('ip address add 192.0.2.201/32 dev lo');
+  expect(await told(from, ({ event }) => event === 'resolved')).toMatchObject({
+    name,
+    came: [network.blog.addresses.v4],
+  });
+  expect(await table()).toContain(network.blog.addresses.v4);
+  await moat('delete', 'allow', 'from', 'late', 'to', 'any', 'port', '9090', '--confirm', '0');
+  await moat('delete', 'group', 'late');
 });
 
 test('killed, it is started again by systemd, and repairs what was done meanwhile', async () => {

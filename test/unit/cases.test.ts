@@ -2,6 +2,7 @@
 //
 //   test/cases/NAME/policy         in
 //   test/cases/NAME/flows          in, optional: `PROTO SOURCE PORT [INTERFACE]`, new flows to this host
+//   test/cases/NAME/answers        in, optional: `NAME ADDRESS…`, what names of hosts were answered with
 //   test/cases/NAME/errors.txt     out: the mistakes of the file; or all of these:
 //   test/cases/NAME/printed        out: its sentences as moat prints them
 //   test/cases/NAME/ruleset.nft    out: what is sent to nft
@@ -10,6 +11,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   parseAddress,
+  prefixOf,
   renderReplacement,
   renderRule,
   type Table,
@@ -20,6 +22,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_LINKS } from '../../packages/firewall/src/compile/container-links.ts';
 import { compileTable } from '../../packages/firewall/src/compile/table.ts';
 import { type PolicyFile, parsePolicyFile } from '../../packages/firewall/src/policy/file.ts';
+import { type HostAnswers, NO_ANSWERS } from '../../packages/firewall/src/policy/host-names.ts';
 import { formatSentence } from '../../packages/firewall/src/policy/print.ts';
 import { formatProblems } from '../../packages/firewall/src/policy/problem.ts';
 import { parseServices } from '../../packages/firewall/src/policy/services.ts';
@@ -30,7 +33,8 @@ const SERVICES = parseServices('');
 describe.each(readdirSync(CASES))('%s', (name) => {
   const at = (file: string): string => join(CASES, name, file);
   const text = readFileSync(at('policy'), 'utf8');
-  const parsed = parsePolicyFile(text, SERVICES);
+  const answers = existsSync(at('answers')) ? answersIn(readFileSync(at('answers'), 'utf8')) : NO_ANSWERS;
+  const parsed = parsePolicyFile(text, SERVICES, answers);
 
   if (!parsed.ok) {
     test('its mistakes are told', async () => {
@@ -45,7 +49,7 @@ describe.each(readdirSync(CASES))('%s', (name) => {
   test('it prints as sentences that mean the same', async () => {
     const printed = print(parsed.file);
     await expect(printed).toMatchFileSnapshot(at('printed'));
-    const again = parsePolicyFile(printed, SERVICES);
+    const again = parsePolicyFile(printed, SERVICES, answers);
     expect(again.ok && again.file.policy).toEqual(policy);
     expect(again.ok && print(again.file)).toBe(printed);
   });
@@ -62,6 +66,16 @@ describe.each(readdirSync(CASES))('%s', (name) => {
     });
   }
 });
+
+function answersIn(text: string): HostAnswers {
+  const lines = text.trimEnd().split('\n');
+  return new Map(
+    lines.map((line) => {
+      const [name = '', ...addresses] = line.split(' ');
+      return [name, addresses.map((each) => prefixOf(parseAddress(each)!, each.includes(':') ? 128 : 32))];
+    }),
+  );
+}
 
 function print(file: PolicyFile): string {
   return file.lines

@@ -66,7 +66,10 @@ export async function arm(paths: Paths, plan: Plan, seconds: number, change: str
       policy: applied ?? plan.oldText,
       applied,
       boot: readBootFile(paths),
-      script: wayBackScript(paths, pending.change, ownNetwork(), emergencyRules(sshPorts())),
+      script: wayBackScript(paths, {
+        ...{ change, listedAt: plan.listedAt },
+        ...{ network: ownNetwork(), emergency: emergencyRules(sshPorts()) },
+      }),
     });
   }
   const failed = await startClock(paths, pending.token, seconds);

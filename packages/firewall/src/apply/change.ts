@@ -10,6 +10,7 @@ import { type StagedFile, stageFile, writeFileAtomic } from '../kernel/atomic-wr
 import { stageGeneration } from '../kernel/generations.ts';
 import { readLinks } from '../kernel/links.ts';
 import { type HeldLock, withLock } from '../kernel/lock.ts';
+import { stageNames } from '../kernel/names-file.ts';
 import type { Paths } from '../kernel/paths.ts';
 import {
   backUpPolicy,
@@ -128,6 +129,7 @@ async function carryOut(
     if (plan.oldText !== text) policy = stageFile(paths.policy, text);
     // What waits for a confirmation is not for the next boot.
     if (before === undefined && !waits) records.push(stageBootRules(paths, storedRules(table)));
+    if (plan.names !== undefined) records.push(stageNames(paths, plan.names));
     records.push(stageAppliedPolicy(paths, text));
     const generation = generationOf(paths, plan, request, change);
     if (generation !== undefined) records.push(stageGeneration(paths, generation));

@@ -61,9 +61,9 @@ RestrictSUIDSGID=yes
 RemoveIPC=yes
 KeyringMode=private
 UMask=0077
-# Sockets of engines, the kernel, and the tools that ask it over IP sockets; nothing is sent to any address.
+# Sockets of engines, the kernel, the tools that ask it over IP sockets, and the servers of /etc/resolv.conf, which may be
+# any: nothing else is sent to any address.
 RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
-IPAddressDeny=any
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM

@@ -8,6 +8,7 @@ import { parsePolicyFile } from '../policy/file.ts';
 import type { Services } from '../policy/services.ts';
 import { containerLinks } from './container-links.ts';
 import { compiledInto } from './live.ts';
+import { knownAnswers } from './name-answers.ts';
 
 /**
  * The chains and sets of the loaded table that say something else than the policy in force: somebody changed
@@ -20,7 +21,7 @@ export async function driftedObjects(
   docker: Docker | undefined,
 ): Promise<string[]> {
   const applied = readAppliedPolicy(paths);
-  const parsed = applied === undefined ? undefined : parsePolicyFile(applied, services);
+  const parsed = applied === undefined ? undefined : parsePolicyFile(applied, services, knownAnswers(paths));
   if (parsed === undefined || !parsed.ok) return [];
   const wanted = compileTable(compiledInto(parsed.file.policy, loaded), await containerLinks(docker));
   return tableDifferences(wanted, loaded).map(({ object }) => object);

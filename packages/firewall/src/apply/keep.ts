@@ -19,11 +19,14 @@ import {
   replaceBootRules,
 } from '../kernel/state.ts';
 import { parsePolicyFile } from '../policy/file.ts';
+import type { HostAnswers } from '../policy/host-names.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Services } from '../policy/services.ts';
 import { banReplacement } from './ban-store.ts';
 import { listTable } from './listed.ts';
 import { findLockouts } from './lockout.ts';
+import { knownAnswers } from './name-answers.ts';
+import { withNamesOf } from './names.ts';
 import { proofOf } from './proved.ts';
 import { agedSets, ageOf, bansNow, isBanSet, type Remembered, remember, strangersNow } from './remembered.ts';
 import { storedRules, withRunTime } from './run-time.ts';
@@ -86,8 +89,9 @@ async function look(paths: Paths, { services, links, before }: KeepRequest, lock
   }
   const loaded = await listTable();
   const now = Math.floor(Date.now() / 1000);
+  const known = { services, answers: knownAnswers(paths) };
   const mean = (on: ContainerLinks): Meant | undefined =>
-    applied === undefined ? undefined : meantBy(applied, services, on, loaded ?? before?.table, now);
+    applied === undefined ? undefined : meantBy(applied, known, on, loaded ?? before?.table, now);
   let meant = mean(links.known());
   const fresh = before === undefined || before.applied !== applied;
   const found = (table: Table, fromPolicy: boolean): InForce => ({
@@ -102,7 +106,12 @@ async function look(paths: Paths, { services, links, before }: KeepRequest, lock
     }
     const other = differences(meant?.table, loaded);
     if (other?.length === 0) return { kind: 'in force', inForce: found(loaded, true), fresh };
-    if (fresh) return { kind: 'differs', inForce: found(loaded, false), objects: other ?? [] };
+    if (fresh) {
+      // What a way back, a boot or a killed command left there of an older answer.
+      const renewed = meant === undefined ? undefined : await renewNames(paths, meant.table, loaded, lock);
+      if (renewed !== undefined) return { kind: 'in force', inForce: found(renewed, true), fresh };
+      return { kind: 'differs', inForce: found(loaded, false), objects: other ?? [] };
+    }
     const touched = differences(before.table, loaded)!;
     if (touched.length === 0) {
       const inForce = { ...before, ...remember(paths, loaded) };
@@ -124,6 +133,21 @@ async function look(paths: Paths, { services, links, before }: KeepRequest, lock
   return { kind: 'repaired', inForce: { ...inForce, strangers }, ...what };
 }
 
+/** The table, if it says what it ought to with nothing but the last answers put into the sets of groups with names. */
+async function renewNames(
+  paths: Paths,
+  meant: Table,
+  loaded: Table,
+  lock: HeldLock,
+): Promise<Table | undefined> {
+  const wanted = withNamesOf(loaded, meant);
+  const change = renderChange(wanted, loaded);
+  if (change === undefined || tableDifferences(meant, wanted).length > 0) return undefined;
+  const sent = await nftApply(change, { paths, lock });
+  const listed = sent.kind === 'ok' ? await listTable() : undefined;
+  return listed !== undefined && tableDifferences(meant, listed).length === 0 ? listed : undefined;
+}
+
 interface Meant {
   readonly policy: Policy;
   readonly links: ContainerLinks;
@@ -133,12 +157,12 @@ interface Meant {
 /** What has ended says nothing any more, unless its gate was there by then: it is there until a reload. */
 function meantBy(
   applied: string,
-  services: Services,
+  { services, answers }: { readonly services: Services; readonly answers: HostAnswers },
   links: ContainerLinks,
   gates: Table | undefined,
   now: number,
 ): Meant | undefined {
-  const parsed = parsePolicyFile(applied, services);
+  const parsed = parsePolicyFile(applied, services, answers);
   if (!parsed.ok) return undefined;
   const sets = new Set(gates?.sets.map(({ name }) => name));
   const rules = parsed.file.policy.rules.filter(

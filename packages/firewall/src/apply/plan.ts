@@ -15,6 +15,7 @@ import { readBootRecord } from '../kernel/boot-record.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readLinks } from '../kernel/links.ts';
+import { type NameEntry, readNames } from '../kernel/names-file.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { readSession, type Session } from '../kernel/session.ts';
 import { takeSnapshot } from '../kernel/snapshot.ts';
@@ -24,10 +25,12 @@ import {
   readAppliedPolicy,
   readPending,
   readPolicyText,
+  secondsSinceBoot,
   wayBackSinceChange,
 } from '../kernel/state.ts';
 import { counterexampleText, type ExpectationResult, testExpectations } from '../meaning/expectation.ts';
 import { emptyPolicyText, type PolicyFile, type PolicyFileResult, parsePolicyFile } from '../policy/file.ts';
+import { type HostAnswers, hostNamesOf } from '../policy/host-names.ts';
 import { liveAt } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { narrows } from '../policy/narrow.ts';
@@ -41,6 +44,8 @@ import { containerLinks } from './container-links.ts';
 import { flowsRefusedBy, flowsText } from './cut.ts';
 import { compiledInto } from './live.ts';
 import { findLockouts, isLetIn } from './lockout.ts';
+import { hostAnswers } from './name-answers.ts';
+import { firstAnswers, nameRemarks, TORN_NAMES } from './names.ts';
 import { type ProofState, proofOf } from './proved.ts';
 import { withRunTime } from './run-time.ts';
 import { WORKINGS, type Workings } from './workings.ts';
@@ -99,6 +104,8 @@ export interface Plan {
   readonly table: Table | undefined;
   /** The rules in force now. */
   readonly current: Table | undefined;
+  /** When these were listed: seconds since boot. */
+  readonly listedAt: number;
   /** Everything that decides on this machine, from before the change; absent where no rule changes, or with huge sets. */
   readonly snapshot?: Snapshot;
   /** nft text from `current` to `table`; undefined: they say the same. */
@@ -111,6 +118,8 @@ export interface Plan {
   readonly links: ContainerLinks;
   /** In words, what could be reached before and may not be after; empty: nothing. */
   readonly narrowing: readonly string[];
+  /** What names were answered with, to be kept; absent: nothing new. */
+  readonly names?: readonly NameEntry[];
   /** Connections of admins that exist now, as far as the change could concern them. */
   readonly connections: readonly AdminConnection[];
   /** The session that it is made in; absent where no rule changes. */
@@ -149,7 +158,8 @@ export async function planChange(
   if (oldText === undefined && appliedText !== undefined) {
     return { kind: 'no policy', file: paths.policy, lastApplied: appliedPolicyFile(paths) };
   }
-  const parse = parser(request.services);
+  const known = readNames(paths);
+  let parse = parser(request.services, hostAnswers(known.entries));
   const before = parse(oldText ?? emptyPolicyText());
   const source = { name: paths.policy, text: oldText ?? '' };
   if (!before.ok) return { kind: 'policy', problems: before.problems, source };
@@ -164,8 +174,9 @@ export async function planChange(
     return { kind: 'policy', problems: after.problems, source: { name: paths.policy, text: edited.text } };
   }
   const warnings = [...edited.warnings];
-  const { file } = after;
+  let { file } = after;
 
+  const listedAt = secondsSinceBoot();
   const current = await list();
   const basis = basisOf(oldText, current);
   if (request.basis !== undefined && request.basis !== basis) {
@@ -175,12 +186,21 @@ export async function planChange(
   const needsLinks = enabled || request.activate || file.policy.expectations.length > 0;
   const links = needsLinks ? await containerLinks(await readDocker()) : NO_LINKS;
   const now = Math.floor(Date.now() / 1000);
+  const active = enabled || request.activate;
+  const asked = active ? await firstAnswers(known.entries, hostNamesOf(file.policy)) : [];
+  const names = [...known.entries, ...asked];
+  if (asked.length > 0) {
+    parse = parser(request.services, hostAnswers(names));
+    const again = parse(edited.text);
+    if (again.ok) file = again.file;
+  }
+  if (active) warnings.push(...nameRemarks(file.policy, names, asked, request.edit === undefined));
   const policy = liveAt(file.policy, now);
   const failing = testExpectations(policy, links).filter(({ counterexamples }) => counterexamples.length > 0);
-  if (!enabled && !request.activate) {
+  if (!active) {
     return {
       ...{ basis, oldText, file, warnings: [...warnings, ...failing.map(failingLater)], notes: [] },
-      ...{ activates: false, table: undefined, current, proof: undefined, policy, links },
+      ...{ activates: false, table: undefined, current, listedAt, proof: undefined, policy, links },
       ...{ change: undefined, narrowing: [], connections: [], lockouts: [] },
     };
   }
@@ -230,13 +250,15 @@ export async function planChange(
     notes.push('this also brought into force what was edited in the policy file since the last reload');
   }
   if (proof.kind === 'given up') notes.push(GIVEN_UP);
+  if (known.torn) notes.push(TORN_NAMES);
   const snapshot = await looking;
   return {
+    ...(asked.length > 0 || known.torn ? { names } : {}),
     ...(snapshot === undefined ? {} : { snapshot }),
     backup: edited.backup,
     ...(session === undefined ? {} : { session }),
     ...{ basis, oldText, file, warnings, notes, proof, policy, links },
-    ...{ activates: !enabled || request.activate, table, current, change },
+    ...{ activates: !enabled || request.activate, table, current, listedAt, change },
     ...{ narrowing, connections, lockouts },
   };
 }
@@ -272,10 +294,10 @@ function endingNotes(table: Table, connections: readonly AdminConnection[]): str
 type Parser = (text: string) => PolicyFileResult;
 
 /** Reads each text once: the file as it is and the applied policy are mostly the same. */
-function parser(services: Services): Parser {
+function parser(services: Services, answers: HostAnswers): Parser {
   const read = new Map<string, PolicyFileResult>();
   return (text) => {
-    const result = read.get(text) ?? parsePolicyFile(text, services);
+    const result = read.get(text) ?? parsePolicyFile(text, services, answers);
     read.set(text, result);
     return result;
   };

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { TIME_LEFT } from './time-left.ts';
 
 /** Runs it in sh with a `date` that says this moment. */
-function timeLeft(lines: string, now: number): string {
-  const script = `date() { echo ${now}; }\n${TIME_LEFT}\ntime_left`;
+function timeLeft(lines: string, now: number, gone = 0): string {
+  const script = `date() { echo ${now}; }\n${TIME_LEFT}\ngone=${gone} time_left`;
   return spawnSync('sh', ['-c', script], { input: lines, encoding: 'utf8' }).stdout;
 }
 
@@ -25,6 +25,10 @@ test('elements get the time that they have left, those that are over are gone', 
   expect(timeLeft(lines, 3000)).toBe('add element inet moat banned_v4 {\n192.0.2.1,\n}\n');
   // A clock that is far behind gives nobody more than was left when it was written.
   expect(timeLeft(lines, 0)).toContain('until_1000 {\nipv4 timeout 0d500s,');
+  // Nor than was left then less what has gone by since, where that is known.
+  expect(timeLeft(lines, 0, 40)).toContain('until_1000 {\nipv4 timeout 0d460s,');
+  expect(timeLeft(lines, 0, 600)).not.toContain('until_1000');
+  expect(timeLeft(lines, 0, 600)).toContain('192.0.2.1,\n192.0.2.2 timeout 0d100s');
   expect(timeLeft('', 900)).toBe('');
   expect(timeLeft('#+ until_9 ipv4 400000000 315360000\n', 900)).toContain('timeout 3650d0s');
 });

@@ -2,11 +2,12 @@
 
 /**
  * A function for sh: the elements in the lines `#+ SET KEY,KEY UNTIL LEFT …` of the files that are its arguments, as
- * `add element`. Those whose time is over are left out; UNTIL 0 is for ever, and no element gets more seconds than LEFT.
+ * `add element`. Those whose time is over are left out; UNTIL 0 is for ever, and no element gets more seconds than LEFT,
+ * less those that have gone by since the lines were written where `gone` says how many these are.
  */
 export const TIME_LEFT = `time_left() {
-  awk -v now="$(date +%s)" '$1 == "#+" && NF >= 5 {
-    left = $5
+  awk -v now="$(date +%s)" -v gone="\${gone:-0}" '$1 == "#+" && NF >= 5 {
+    left = $5 - gone
     if ($4 > 0 && $4 - now < left) left = $4 - now
     if ($4 > 0 && left <= 0) next
     if ($2 != set) {

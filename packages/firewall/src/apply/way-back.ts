@@ -5,6 +5,16 @@ import type { Paths } from '../kernel/paths.ts';
 import { ABORTED, appliedPolicyFile, bootFile, pendingFolder, wayBackLog } from '../kernel/state.ts';
 import { TIME_LEFT } from './time-left.ts';
 
+export interface WayBack {
+  readonly change: string;
+  /** When the rules to go back to were listed: seconds since boot. */
+  readonly listedAt: number;
+  /** The network namespace of the change, as /proc/self/ns/net names it. */
+  readonly network: string;
+  /** nft text. */
+  readonly emergency: string;
+}
+
 /**
  * `sh back.sh TOKEN [SECONDS]` waits and undoes the change that has this token; `sh back.sh TOKEN abort` does it at
  * once, because somebody said so; `sh back.sh TOKEN watch SESSION…` as soon as one of these sessions has ended, each
@@ -14,7 +24,7 @@ import { TIME_LEFT } from './time-left.ts';
  * holds it for too long is ended, since it must neither keep the owner out nor go on afterwards. Rules that do not
  * load give way to the `emergency` ones.
  */
-export function wayBackScript(paths: Paths, change: string, network: string, emergency: string): string {
+export function wayBackScript(paths: Paths, { change, listedAt, network, emergency }: WayBack): string {
   return `#!/bin/sh
 # Puts back the firewall rules and the policy that were in force before a change that nobody confirmed.
 # Written by moat; needs sh, nft, flock and coreutils, and nothing of moat.
@@ -50,10 +60,16 @@ nft() {
 
 ${TIME_LEFT}
 
+# The file was written in this boot: what has gone by since then needs no clock that tells the time of day.
+open_gates() {
+  read -r uptime rest </proc/uptime
+  gone=$((\${uptime%%.*} - ${Math.floor(listedAt)})) time_left "$pending/rules.nft"
+}
+
 # In one transaction, with what has time left and the bans that are in force by now, or those of the file. A text that
 # is not whole does not load.
 old_rules() {
-  if rules=$(cat "$pending/rules.nft") && [ -n "$rules" ] && times=$(time_left "$pending/rules.nft"); then
+  if rules=$(cat "$pending/rules.nft") && [ -n "$rules" ] && times=$(open_gates); then
     printf '%s\\n' "$rules" "$times"
   else
     echo incomplete
@@ -64,9 +80,14 @@ old_rules() {
   printf '%s\\n' "$banned"
 }
 
+# All of the text is there before any of it is sent: of one that was killed on the way the half would load.
+load() {
+  text=$(old_rules "$1") && printf '%s\\n' "$text" | nft -f -
+}
+
 load_rules() {
   try=1
-  until old_rules kernel | nft -f - || old_rules file | nft -f - ||
+  until load kernel || load file ||
     { [ -s "$pending/rules.nft" ] && nft -f "$pending/rules.nft"; }; do
     say "loading $pending/rules.nft failed (try $try)"
     if [ "$try" -ge 5 ] && echo "$emergency" | nft -f -; then
@@ -163,7 +184,8 @@ go_back() {
   if put_back "$pending/policy" "$policy" && put_back "$pending/applied-policy" "$applied" &&
     put_back "$pending/boot.nft" ${quote(bootFile(paths))}; then
     say "$why; the rules and the policy from before it are in force again$kept"
-    rm -rf "$pending"
+    # First what says that this is not finished: without the other files it could not be finished again.
+    rm -f "$pending/going" && rm -rf "$pending"
     # Its clock would run for nothing.
     [ "$fate" = 'not confirmed' ] || systemctl --no-block stop "moat-way-back-$1.timer" 2>/dev/null
   else

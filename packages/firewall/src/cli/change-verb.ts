@@ -1,17 +1,20 @@
 // What all verbs that change something share: run the change, tell it.
 import { makeChange } from '../apply/change.ts';
+import { refreshNames } from '../apply/names.ts';
 import { makeChangeWithPeer, type PeerChangeResult } from '../apply/peer-confirm.ts';
 import type { ChangeRequest, EditResult, Remark } from '../apply/plan.ts';
+import { readAppliedPolicy } from '../kernel/state.ts';
 import type { Edit, EditResult as PolicyEdit } from '../policy/edit.ts';
 import type { PolicyFile } from '../policy/file.ts';
 import { undefinedGroups } from '../policy/groups.ts';
 import type { Word } from '../policy/words.ts';
+import { changedName } from '../report/names-text.ts';
 import { changeAnswer } from './change-answer.ts';
 import type { Context } from './context.ts';
 import { say } from './say.ts';
 
 /** Runs a change with the options of the command line. */
-export function change(
+export async function change(
   context: Context,
   what: Pick<ChangeRequest, 'edit' | 'activate' | 'restores'> & { readonly allowLockout?: boolean },
 ): Promise<PeerChangeResult> {
@@ -26,8 +29,28 @@ export function change(
     keepFlows: options.keepFlows,
     basis: options.ifState,
   };
+  const notes = what.edit === undefined && !options.dryRun ? await newAnswers(context, what.activate) : [];
   const peer = options.confirmByPeer;
-  return peer === undefined ? makeChange(paths, request) : makeChangeWithPeer(paths, request, peer);
+  const result = await (peer === undefined
+    ? makeChange(paths, request)
+    : makeChangeWithPeer(paths, request, peer));
+  return result.kind === 'done' ? { ...result, notes: [...notes, ...result.notes] } : result;
+}
+
+/** `reload` and `enable` ask for names anew, before and apart from the change: what DNS says is no change of the policy. */
+async function newAnswers({ paths, services, command }: Context, activate: boolean): Promise<string[]> {
+  if (!activate && readAppliedPolicy(paths) === undefined) return [];
+  const taken = await refreshNames(paths, { services, command }).catch(
+    (error: Error) => ({ kind: 'failed', message: error.message }) as const,
+  );
+  if (taken === undefined) return [];
+  if (taken.kind !== 'done') return [`names in groups were not looked up again: ${taken.message}`];
+  const kept = taken.entries.flatMap(({ name, addresses, failed }) =>
+    failed === null || addresses.length === 0
+      ? []
+      : `${name}: ${failed.why}; the last answer is kept: ${addresses.join(', ')}`,
+  );
+  return [...(taken.lost === undefined ? [] : [taken.lost]), ...taken.changes.map(changedName), ...kept];
 }
 
 /** An edit of the policy by a sentence: `text` is what was typed, into which its problems point. */

@@ -8,6 +8,7 @@ import { NFTABLES_SERVICE } from '../doctor/flush-ruleset.ts';
 import { MANAGER_SERVICES } from '../doctor/other-managers.ts';
 import { WAY_BACK_PATH, WAY_BACK_PROGRAMS } from '../doctor/way-back-programs.ts';
 import { isSshServer } from '../kernel/admin-connections.ts';
+import { runningDaemon } from '../kernel/daemon-file.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { iptablesDisabled } from '../kernel/docker-iptables.ts';
 import { readFirewallFiles } from '../kernel/firewall-files.ts';
@@ -89,6 +90,7 @@ async function moatFacts(context: Context, nftWorks: boolean): Promise<MoatFacts
   return {
     active,
     policy: active ? (appliedPolicy(paths, services) ?? written(context)) : written(context),
+    watched: runningDaemon(paths) !== undefined,
     appliedKnown: readAppliedPolicy(paths) !== undefined,
     drifted: loaded === undefined ? [] : await driftedObjects(paths, services, loaded, await readDocker()),
     pending:

@@ -10,6 +10,7 @@ import {
 } from '@moat/netfilter';
 import { triedSentences } from '../apply/advice.ts';
 import { containerLinks } from '../apply/container-links.ts';
+import { knownAnswers } from '../apply/name-answers.ts';
 import { compileTable } from '../compile/table.ts';
 import { readDocker } from '../kernel/docker.ts';
 import { readPolicyText } from '../kernel/state.ts';
@@ -33,12 +34,13 @@ export async function explainAdvice(
   const text = readPolicyText(context.paths);
   const { verdict } = journey.result;
   if (!live || text === undefined || verdict === 'unknown' || !ruleset.tables.some(isOwn)) return [];
-  const read = parsePolicyFile(text, context.services);
+  const answers = knownAnswers(context.paths);
+  const read = parsePolicyFile(text, context.services, answers);
   const rule = ruleFor(journey.packet, refuses(verdict) ? 'allow' : 'deny');
   if (!read.ok || rule === undefined) return [];
   const links = await containerLinks(await readDocker());
   const helps = (edited: string): boolean => {
-    const parsed = parsePolicyFile(edited, context.services);
+    const parsed = parsePolicyFile(edited, context.services, answers);
     if (!parsed.ok) return false;
     const tables = ruleset.tables.map((table) =>
       isOwn(table) ? compileTable(parsed.file.policy, links) : table,

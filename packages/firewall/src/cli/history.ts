@@ -81,7 +81,7 @@ export function generationsDiff(context: Context, words: readonly string[]): Ans
   const lines = policyDifference(first.policy, second.policy, context.services);
   const sentences = lines.length === 0 ? 'They have the same sentences' : lines.map(printable).join('\n');
   const [a, b] = [first, second].map(({ number, policy }) =>
-    policySide(`generation ${number}`, policy, context.services),
+    policySide(`generation ${number}`, policy, context),
   );
   const told = lines.length > 0 && a?.ok && b?.ok ? diffAnswer(a.side, b.side) : undefined;
   return {

@@ -105,12 +105,16 @@ function program(printed: string[]): Command {
   verb('prepend', 'put a rule first', prependVerb);
   verb('delete', 'take a rule away: its sentence, or its numbers', deleteVerb);
   verb('default', 'what happens where no rule matches: default deny incoming', settingsVerb);
-  verb('group', 'name addresses: group blog 203.0.113.7 2001:db8::7', settingsVerb);
+  verb('group', 'name addresses: group blog 203.0.113.7 2001:db8::7 blog.example.org', settingsVerb);
   verb('expect', 'what must hold of all rules: expect deny from any to any port mysql', settingsVerb);
   verb('logging', 'what is written to the kernel log: off, low, medium, high, full', settingsVerb);
   bare('enable', 'load the rules, now and at each boot', enableVerb);
   bare('disable', 'take the rules away, now and at boot', (context) => stopVerb(context, 'disable'));
-  bare('reload', 'load the policy file again, after an edit by hand', reloadVerb);
+  bare(
+    'reload',
+    'load the policy file again, after an edit by hand; ask for names in groups again',
+    reloadVerb,
+  );
   bare('plan', 'what enable or reload would open and close now, among the rules of everybody', planVerb);
   bare('reset', 'disable, put the policy aside and begin a new one', (context) => stopVerb(context, 'reset'));
   bare('test', 'does the policy file keep what its `expect` lines say?', testVerb);

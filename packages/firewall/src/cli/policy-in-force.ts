@@ -1,4 +1,5 @@
 // Which policy holds now: the one applied last, or none at all.
+import { knownAnswers } from '../apply/name-answers.ts';
 import type { Paths } from '../kernel/paths.ts';
 import { readAppliedPolicy } from '../kernel/state.ts';
 import { parsePolicyFile } from '../policy/file.ts';
@@ -8,7 +9,7 @@ import type { Services } from '../policy/services.ts';
 /** The sentences that the loaded rules were made from; undefined where that is not known. */
 export function appliedPolicy(paths: Paths, services: Services): Policy | undefined {
   const text = readAppliedPolicy(paths);
-  const parsed = text === undefined ? undefined : parsePolicyFile(text, services);
+  const parsed = text === undefined ? undefined : parsePolicyFile(text, services, knownAnswers(paths));
   return parsed?.ok ? parsed.file.policy : undefined;
 }
 

@@ -1,7 +1,9 @@
-// moat show builtin|raw|added|listening|rules|generation|events
-import { formatAddress } from '@moat/netfilter';
+// moat show builtin|raw|added|groups|listening|rules|generation|events
+import { formatAddress, formatPrefix } from '@moat/netfilter';
+import { knownAnswers } from '../apply/name-answers.ts';
 import { BUILTINS } from '../compile/builtin.ts';
 import { readListeners } from '../kernel/listeners.ts';
+import { readNames } from '../kernel/names-file.ts';
 import { nftHasTable, nftListTable, nftListText } from '../kernel/nft.ts';
 import { readPolicyText } from '../kernel/state.ts';
 import { emptyPolicyText, parsePolicyFile } from '../policy/file.ts';
@@ -9,6 +11,7 @@ import { hasEnded } from '../policy/live.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatSentence } from '../policy/print.ts';
 import { formatProblems } from '../policy/problem.ts';
+import { groupTable, nameStates } from '../report/names-text.ts';
 import { answeringText, reachOf } from '../report/reach.ts';
 import { table } from '../report/table.ts';
 import type { Context } from './context.ts';
@@ -19,7 +22,16 @@ import { type Answer, say } from './say.ts';
 import { showEvents } from './show-events.ts';
 import { showRulesVerb } from './show-rules.ts';
 
-export const REPORTS = ['builtin', 'raw', 'added', 'listening', 'rules', 'generation', 'events'] as const;
+export const REPORTS = [
+  'builtin',
+  'raw',
+  'added',
+  'groups',
+  'listening',
+  'rules',
+  'generation',
+  'events',
+] as const;
 export type Report = (typeof REPORTS)[number];
 
 /** `words`: what was typed after `moat`. */
@@ -36,6 +48,10 @@ export async function showVerb(context: Context, report: Report, words: readonly
     case 'added': {
       const read = readPolicy(context);
       return say(context, read.ok ? showAdded(read.policy) : read.answer);
+    }
+    case 'groups': {
+      const read = readPolicy(context);
+      return say(context, read.ok ? showGroups(context, read.policy) : read.answer);
     }
     case 'listening': {
       if (!(await nftHasTable())) return say(context, await showListening(NO_FIREWALL));
@@ -56,7 +72,7 @@ export function readPolicy(
   context: Context,
 ): { readonly ok: true; readonly policy: Policy } | { readonly ok: false; readonly answer: Answer } {
   const text = readPolicyText(context.paths) ?? emptyPolicyText();
-  const parsed = parsePolicyFile(text, context.services);
+  const parsed = parsePolicyFile(text, context.services, knownAnswers(context.paths));
   if (parsed.ok) return { ok: true, policy: parsed.file.policy };
   const source = { name: context.paths.policy, text };
   return {
@@ -109,6 +125,21 @@ function showAdded(policy: Policy): Answer {
   const sentences = [...policy.rules, ...policy.expectations].map(formatSentence);
   const lines = sentences.length === 0 ? ['(none)'] : sentences.map((sentence) => `moat ${sentence}`);
   return { code: ExitCode.done, text: lines.join('\n'), json: { added: sentences } };
+}
+
+function showGroups({ paths }: Context, policy: Policy): Answer {
+  const { entries, torn } = readNames(paths);
+  const names = nameStates(policy, entries, Math.floor(Date.now() / 1000));
+  const groups = [...policy.groups.values()].map((group) => ({
+    name: group.name,
+    members: group.written.map(formatPrefix),
+    names: group.names,
+  }));
+  const notes = torn
+    ? ['the file of what names were answered with is not whole: moat reload asks for them again']
+    : [];
+  const text = [groupTable(policy.groups, names), ...notes.map((note) => `note: ${note}`)].join('\n');
+  return { code: ExitCode.done, text, json: { groups, names, notes } };
 }
 
 async function showListening(policy: Policy): Promise<Answer> {

@@ -1,5 +1,6 @@
 // One of two things that are compared: this machine, a snapshot, a dump, a policy file.
 import type { Host, IpFamily, Ruleset, RulesetProblem, Snapshot } from '@moat/netfilter';
+import { knownAnswers } from '../apply/name-answers.ts';
 import { withTable } from '../apply/whole-ruleset.ts';
 import { type ContainerLinks, NO_LINKS } from '../compile/container-links.ts';
 import { compileTable } from '../compile/table.ts';
@@ -8,7 +9,6 @@ import { readText } from '../kernel/text-file.ts';
 import { parsePolicyFile } from '../policy/file.ts';
 import type { Policy } from '../policy/model.ts';
 import { formatProblems } from '../policy/problem.ts';
-import type { Services } from '../policy/services.ts';
 import type { Context } from './context.ts';
 import { ExitCode } from './exit-code.ts';
 import { type Input, readInputText, readLive } from './input.ts';
@@ -26,14 +26,14 @@ export type SideResult =
 /**
  * `live`, the number of a generation, or a file of any kind; `-` is stdin. Files that are called like that are `./live`.
  */
-export async function readSide({ paths, services }: Context, word: string): Promise<SideResult> {
+export async function readSide(context: Context, word: string): Promise<SideResult> {
   if (word === 'live') {
     const read = await readLive();
     return read.ok ? { ok: true, side: { kind: 'rules', ...read.input } } : read;
   }
   if (/^\d+$/.test(word)) {
-    const found = readGenerations(paths).whole.find(({ number }) => String(number) === word);
-    if (found !== undefined) return policySide(`generation ${word}`, found.policy, services);
+    const found = readGenerations(context.paths).whole.find(({ number }) => String(number) === word);
+    if (found !== undefined) return policySide(`generation ${word}`, found.policy, context);
     return mistake(`there is no generation ${word}; the numbers are those of \`moat history\``);
   }
   const told = readText(word);
@@ -41,12 +41,16 @@ export async function readSide({ paths, services }: Context, word: string): Prom
   const read = await readInputText(word, told.text);
   if (read?.ok) return { ok: true, side: { kind: 'rules', ...read.input } };
   if (read !== undefined) return read;
-  return policySide(word === '-' ? 'stdin' : word, told.text, services);
+  return policySide(word === '-' ? 'stdin' : word, told.text, context);
 }
 
-/** A policy by its text. */
-export function policySide(source: string, text: string, services: Services): SideResult {
-  const parsed = parsePolicyFile(text, services);
+/** A policy by its text; names in it stand for what they were last answered with on this machine. */
+export function policySide(
+  source: string,
+  text: string,
+  { paths, services }: Pick<Context, 'paths' | 'services'>,
+): SideResult {
+  const parsed = parsePolicyFile(text, services, knownAnswers(paths));
   if (parsed.ok) return { ok: true, side: { kind: 'policy', source, policy: parsed.file.policy } };
   const { problems } = parsed;
   const message = [

@@ -8,6 +8,7 @@ import { timeLeftIn } from '../apply/time-of-rules.ts';
 import { readBootRecord } from '../kernel/boot-record.ts';
 import { type RunningDaemon, runningDaemon } from '../kernel/daemon-file.ts';
 import { readListeners } from '../kernel/listeners.ts';
+import { readNames } from '../kernel/names-file.ts';
 import {
   hasBootRules,
   readAppliedPolicy,
@@ -23,6 +24,7 @@ import { type Audit, auditOf } from '../report/audit.ts';
 import { exposureJson } from '../report/audit-json.ts';
 import { answers, openTable as auditTable } from '../report/audit-text.ts';
 import { bootNotes } from '../report/boot.ts';
+import { groupTable, type NameState, nameStates, nameTrouble } from '../report/names-text.ts';
 import { answeringText, type Reach, reachOf } from '../report/reach.ts';
 import { answersOf, ruleTable } from '../report/rule-table.ts';
 import { familiesOf } from '../report/sides.ts';
@@ -72,6 +74,8 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
       `${who} ended and ${ended === 1 ? 'says' : 'say'} nothing any more; moat reload takes ${takes} out of the rules`,
     );
   }
+  const names = nameStates(policy, readNames(paths).entries, Math.floor(Date.now() / 1000));
+  if (active) notes.push(...names.flatMap((name) => nameTrouble(name) ?? []));
   const daemon = runningDaemon(paths);
   if (active && daemon === undefined && isDaemonInstalled(paths)) {
     notes.push(`${DAEMON_UNIT} does not run: what others change is not repaired`);
@@ -97,7 +101,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
   const others = await openedByOthers(context);
   const text = [
     `Status: ${active ? 'active' : 'inactive'}`,
-    ...(form === 'verbose' ? [...settings(policy), daemonLine(daemon)] : []),
+    ...(form === 'verbose' ? [...settings(policy), daemonLine(daemon), ...nameLines(policy, names)] : []),
     ...(active || form === 'numbered' ? ruleTable(policy, listeners, form, leftOf) : []),
     ...(active ? openTable(reaches) : []),
     ...othersTable(others, active),
@@ -114,6 +118,7 @@ export async function statusVerb(context: Context, form: StatusForm | undefined)
     logging: policy.logging,
     confirmWithin: secondsLeft ?? null,
     daemon: daemon ?? null,
+    names,
     rules: policy.rules.map((rule, i) => ({
       number: i + 1,
       sentence: formatSentence(rule),
@@ -145,6 +150,12 @@ function settings({ defaults, logging }: Policy): string[] {
     `Logging: ${logging === 'off' ? 'off' : `on (${logging})`}`,
     `Default: ${defaults.incoming} (incoming), ${defaults.outgoing} (outgoing), ${defaults.routed} (routed)`,
   ];
+}
+
+function nameLines({ groups }: Policy, names: readonly NameState[]): string[] {
+  if (names.length === 0) return [];
+  const named = new Map([...groups].filter(([, group]) => group.names.length > 0));
+  return ['', groupTable(named, names)];
 }
 
 function daemonLine(daemon: RunningDaemon | undefined): string {

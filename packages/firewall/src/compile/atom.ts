@@ -2,6 +2,7 @@
 import type { Interval, IpFamily, Prefix, Verdict } from '@moat/netfilter';
 import type { EndpointAddress, Policy, RuleSentence } from '../policy/model.ts';
 import { gateName } from './gate.ts';
+import { groupHasFamily, groupSetName } from './group.ts';
 
 export type Dimension = 'saddr' | 'daddr' | 'sport' | 'dport';
 
@@ -13,8 +14,9 @@ export interface Shape {
   readonly interface: string | undefined;
   /** The set of the gate that it stands behind. */
   readonly gate: string | undefined;
-  readonly fromGroup: string | undefined;
-  readonly toGroup: string | undefined;
+  /** The sets of the groups that it names. */
+  readonly fromSet: string | undefined;
+  readonly toSet: string | undefined;
   /** The fields that vary from atom to atom, in the order of the key. */
   readonly dimensions: readonly Dimension[];
 }
@@ -59,8 +61,8 @@ export function atomsOf(rule: RuleSentence, policy: Policy, ruleId: string, verd
         protocol,
         interface: rule.interface,
         gate: rule.until === undefined ? undefined : gateName(rule.until),
-        fromGroup: rule.from.address.kind === 'group' ? rule.from.address.name : undefined,
-        toGroup: rule.to.address.kind === 'group' ? rule.to.address.name : undefined,
+        fromSet: setOf(rule.from.address, family, policy),
+        toSet: setOf(rule.to.address, family, policy),
         dimensions,
       };
       for (const key of product(ranges)) atoms.push({ shape, key, verdict, ruleId });
@@ -93,7 +95,16 @@ function familiesOf(rule: RuleSentence, policy: Policy): readonly (IpFamily | un
 function hasFamily(address: EndpointAddress, family: IpFamily, policy: Policy): boolean {
   if (address.kind === 'any') return true;
   if (address.kind === 'prefix') return address.prefix.family === family;
-  return policy.groups.get(address.name)?.members.some((member) => member.family === family) ?? false;
+  return groupHasFamily(policy.groups.get(address.name), family);
+}
+
+function setOf(
+  address: EndpointAddress,
+  family: IpFamily | undefined,
+  { groups }: Policy,
+): string | undefined {
+  const group = address.kind === 'group' ? groups.get(address.name) : undefined;
+  return group === undefined || family === undefined ? undefined : groupSetName(group, family);
 }
 
 function prefixOf(address: EndpointAddress): readonly Coordinate[] | undefined {
@@ -113,8 +124,8 @@ function product(ranges: readonly (readonly Coordinate[])[]): Coordinate[][] {
 
 /** A text that is equal for equal shapes. */
 export function shapeText(shape: Shape): string {
-  const { family, protocol, gate, fromGroup, toGroup, dimensions } = shape;
-  return [family, protocol, shape.interface, gate, fromGroup, toGroup, ...dimensions]
+  const { family, protocol, gate, fromSet, toSet, dimensions } = shape;
+  return [family, protocol, shape.interface, gate, fromSet, toSet, ...dimensions]
     .map((part) => part ?? '')
     .join(' ');
 }

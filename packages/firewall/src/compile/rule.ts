@@ -16,7 +16,6 @@ import {
 import type { Atom, Coordinate, Dimension, Shape } from './atom.ts';
 import { type Block, verdictText } from './block.ts';
 import { gateStatement } from './gate.ts';
-import { groupSetName } from './group.ts';
 import { firstWins } from './line.ts';
 
 /** Which interface a sentence's `on` means: where the packet came in or where it goes out. */
@@ -58,7 +57,7 @@ function constants(shape: Shape, interfaceKey: InterfaceKey): Statement[] {
   }
   const { dimensions } = shape;
   const addresses = dimensions.includes('saddr') || dimensions.includes('daddr');
-  const groups = shape.fromGroup !== undefined || shape.toGroup !== undefined;
+  const groups = shape.fromSet !== undefined || shape.toSet !== undefined;
   // A payload match implies its protocol; where there is none the protocol is said.
   if (shape.family !== undefined && !addresses && !groups) equal(meta('nfproto'), symbol(shape.family));
   if (shape.protocol !== undefined && !dimensions.includes('sport') && !dimensions.includes('dport')) {
@@ -66,12 +65,8 @@ function constants(shape: Shape, interfaceKey: InterfaceKey): Statement[] {
   }
   if (shape.family !== undefined) {
     const ip = ipOf(shape);
-    if (shape.fromGroup !== undefined) {
-      equal(payload(ip, 'saddr'), { kind: 'named', name: groupSetName(shape.fromGroup, shape.family) });
-    }
-    if (shape.toGroup !== undefined) {
-      equal(payload(ip, 'daddr'), { kind: 'named', name: groupSetName(shape.toGroup, shape.family) });
-    }
+    if (shape.fromSet !== undefined) equal(payload(ip, 'saddr'), { kind: 'named', name: shape.fromSet });
+    if (shape.toSet !== undefined) equal(payload(ip, 'daddr'), { kind: 'named', name: shape.toSet });
   }
   return statements;
 }

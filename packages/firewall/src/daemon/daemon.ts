@@ -4,6 +4,7 @@
 //   ip monitor ──┼▶ containers: bridges, containers ──▶ keeper
 //   engine ──────┤
 //   sockets ─────┴▶ exposure watch: moat audit, in a process of its own
+//   DNS ──────────▶ name watch: sets of groups with names    apply/names.ts, under the lock
 import { settlePending } from '../apply/settle.ts';
 import { isFilledSet } from '../compile/filled-set.ts';
 import { TABLE } from '../compile/table.ts';
@@ -18,6 +19,7 @@ import type { DaemonEvent } from '../report/daemon-event.ts';
 import { newContainers } from './containers.ts';
 import { watchExposures } from './exposure-watch.ts';
 import { newKeeper } from './keeper.ts';
+import { watchNames } from './name-watch.ts';
 
 export interface DaemonOptions {
   readonly paths: Paths;
@@ -44,14 +46,18 @@ export async function runDaemon({ paths, services, tell: say, signal }: DaemonOp
   tell({ event: 'started', active, compared });
   const exposures = watchExposures(paths, tell);
   exposures.noticed();
+  const names = watchNames(paths, services, tell);
+  names.noticed();
   const lost = (why: string): void => tell({ event: 'problem', message: `${why}; it is started again` });
   const stops = [
     watchNft({
       table: TABLE,
       isFilled: isFilledSet,
       onTransaction: ({ by, rules, ours, elements }) => {
-        if (ours) keeper.noticed(by);
-        else if (elements) keeper.filled();
+        if (ours) {
+          keeper.noticed(by);
+          names.noticed();
+        } else if (elements) keeper.filled();
         if (rules) exposures.noticed();
       },
       onListening: () => {
@@ -64,6 +70,7 @@ export async function runDaemon({ paths, services, tell: say, signal }: DaemonOp
       onChange: () => {
         containers.noticed();
         exposures.noticed();
+        names.networkChanged();
       },
       onListening: containers.noticed,
       onLost: lost,
@@ -75,7 +82,7 @@ export async function runDaemon({ paths, services, tell: say, signal }: DaemonOp
   ];
   await aborted(signal);
   for (const stop of stops) stop();
-  await Promise.all([containers.stop(), keeper.stop(), exposures.stop()]);
+  await Promise.all([containers.stop(), keeper.stop(), names.stop(), exposures.stop()]);
   tell({ event: 'stopped' });
 }
 

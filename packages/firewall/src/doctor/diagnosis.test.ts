@@ -22,6 +22,7 @@ const GOOD: MoatFacts = {
   policy: policyOf('allow 22/tcp'),
   appliedKnown: true,
   drifted: [],
+  watched: false,
   pending: undefined,
   brokenGenerations: [],
   lastApplied: NOW - 100,
@@ -131,4 +132,15 @@ test('for people: the worst first, what to type below, a summary at the end', ()
     WAY BACK  works, tried in a network of its own on this machine: a change given 0.5 s to be confirmed was gone after 0.5 s; all of it took 1.4 s
     2 findings: 1 high, 1 medium"
   `);
+});
+
+test('names in groups want a daemon that asks again', () => {
+  const policy = policyOf('group office a.example b.example', 'allow 22/tcp');
+  expect(ids({ moat: { policy } })).toEqual(['medium names']);
+  expect(ids({ moat: { policy, watched: true } })).toEqual([]);
+  const told = diagnose(facts({ moat: { policy } }))[0];
+  expect(told?.what).toBe(
+    'a.example, b.example: names in groups, and no daemon runs that asks DNS for them again',
+  );
+  expect(told?.mend).toEqual(['moat daemon --install']);
 });

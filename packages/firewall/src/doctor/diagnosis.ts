@@ -9,6 +9,7 @@ import type { Check, Finding } from './finding.ts';
 import { flushRuleset } from './flush-ruleset.ts';
 import { ipv6Forwarding } from './ipv6-forwarding.ts';
 import { kernelFeatures } from './kernel-features.ts';
+import { names } from './names.ts';
 import { nftRefused } from './nft-refused.ts';
 import { oracleDisk } from './oracle-disk.ts';
 import { otherManagers } from './other-managers.ts';
@@ -36,6 +37,7 @@ const CHECKS: readonly Check[] = [
   twoIptables,
   dockerIptables,
   ipv6Forwarding,
+  names,
   endingRules,
   clock,
   tornGenerations,

@@ -60,6 +60,8 @@ export interface MoatFacts {
   readonly appliedKnown: boolean;
   /** What in the kernel is not as the policy in force has it. */
   readonly drifted: readonly string[];
+  /** A daemon runs. */
+  readonly watched: boolean;
   readonly pending: PendingFacts | undefined;
   readonly brokenGenerations: readonly BrokenGeneration[];
   /** When the newest generation was applied: seconds since 1970. */

@@ -23,7 +23,8 @@ export type FindingId =
   | 'drift'
   | 'interrupted'
   | 'pending'
-  | 'torn-generation';
+  | 'torn-generation'
+  | 'names';
 
 export interface Finding {
   readonly id: FindingId;

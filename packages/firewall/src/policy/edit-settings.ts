@@ -91,18 +91,20 @@ function isGroupLine(line: EditLine, name: string): boolean {
  * are left out; `exists` if that leaves none.
  */
 export function addToGroup(file: PolicyFile, sentence: GroupSentence): Edit {
-  const known = new Set(file.policy.groups.get(sentence.name)?.members.map(formatPrefix));
+  const group = file.policy.groups.get(sentence.name);
+  const known = new Set(group?.written.map(formatPrefix));
   const fresh = new Map(sentence.members.map((member) => [formatPrefix(member), member]));
   for (const member of known) fresh.delete(member);
-  if (fresh.size === 0) return result(file.text, 'exists', []);
+  const names = [...new Set(sentence.names)].filter((name) => group?.names.includes(name) !== true);
+  if (fresh.size === 0 && names.length === 0) return result(file.text, 'exists', []);
   const lines = linesOf(file);
   const firstRule = lines.findIndex((line) => kindOf(line) === 'rule');
   const at =
     afterLast(lines, (line) => isGroupLine(line, sentence.name)) ??
     afterLast(lines, (line) => kindOf(line) === 'group') ??
     (firstRule < 0 ? lines.length : aboveRemarks(lines, firstRule));
-  lines.splice(at, 0, newLine(formatSentence({ ...sentence, members: [...fresh.values()] })));
-  return result(joinLines(file, lines), known.size === 0 ? 'added' : 'updated', [at + 1]);
+  lines.splice(at, 0, newLine(formatSentence({ ...sentence, members: [...fresh.values()], names })));
+  return result(joinLines(file, lines), group === undefined ? 'added' : 'updated', [at + 1]);
 }
 
 /** What an expectation is about, whatever it expects. */

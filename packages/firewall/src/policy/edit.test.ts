@@ -215,6 +215,9 @@ describe('settings', () => {
       what: 'updated rules  lines 2',
     });
     expect(add(text, 'group a 192.0.2.1').what).toBe('exists rules  lines ');
+    const named = add(text, 'group b a.example 192.0.2.2').text;
+    expect(named).toBe('group a 192.0.2.1 # x\ngroup b 192.0.2.2\ngroup b a.example\nallow from a\n');
+    expect(add(named, 'group b A.example').what).toBe('exists rules  lines ');
   });
 
   it('removes a group that no rule needs', () => {

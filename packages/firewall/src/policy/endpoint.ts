@@ -8,6 +8,8 @@ import {
   prefixOf,
   unmapAddress,
 } from '@moat/netfilter';
+import { isLikeHostName } from './host-names.ts';
+import { RESERVED } from './keywords.ts';
 import type { EndpointAddress } from './model.ts';
 import { complain, isKeyword, type Reader, warn, writeInstead } from './reader.ts';
 import type { Word } from './words.ts';
@@ -41,10 +43,15 @@ function addressHint(reader: Reader, word: Word): string | undefined {
   if (/^fe80:.*%/i.test(text)) return 'leave out the zone and name the interface: `in on IFACE`';
   if (GROUP_NAME.test(text.toLowerCase()))
     return `groups are written in lower case: \`${text.toLowerCase()}\``;
-  if (/[a-z]/i.test(text) && /^[a-z0-9.-]+$/i.test(text)) {
-    return 'names of hosts are not supported yet; write the address';
-  }
+  if (isLikeHostName(text)) return groupHint(text);
   return undefined;
+}
+
+/** Names of hosts stand in groups only: whoever reads a rule sees that it depends on what a group holds by now. */
+function groupHint(host: string): string {
+  const [first = ''] = host.toLowerCase().split('.');
+  const group = GROUP_NAME.test(first) && !RESERVED.has(first) ? first : 'NAME';
+  return `names of hosts stand in groups: \`group ${group} ${host}\`, and here \`${group}\``;
 }
 
 /** The form with a prefix length of `A.B.C.D/M.M.M.M`; text of other forms as it is. */

@@ -62,6 +62,20 @@ describe('a policy file', () => {
     ]);
   });
 
+  it('takes names for what they were answered with, and for nothing without an answer', () => {
+    const text =
+      'group office 192.0.2.1 a.example\ngroup office b.example 192.0.2.9 a.example\nallow from office\n';
+    const address = { family: 'ipv4', value: 0xc0000207n, length: 32 } as const;
+    const result = parsePolicyFile(text, services, new Map([['a.example', [address]]]));
+    const office = result.ok ? result.file.policy.groups.get('office') : undefined;
+    expect(office?.names).toEqual(['a.example', 'b.example']);
+    expect(office?.written.map(formatPrefix)).toEqual(['192.0.2.1', '192.0.2.9']);
+    expect(office?.members.map(formatPrefix)).toEqual(['192.0.2.1', '192.0.2.9', '192.0.2.7']);
+    const without = parsePolicyFile(text.replaceAll('192.0.2.9', ''), services);
+    const nobody = without.ok ? without.file.policy.groups.get('office') : undefined;
+    expect(nobody?.members.map(formatPrefix)).toEqual(['192.0.2.1']);
+  });
+
   it('tells which group may have been meant', () => {
     const result = parsePolicyFile('allow from blgo\ngroup blog 10.0.0.1\n', services);
     expect(!result.ok && result.problems.map((p) => p.hint)).toEqual(['did you mean `blog`?']);

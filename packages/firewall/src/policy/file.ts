@@ -1,12 +1,14 @@
 // The whole policy file: its lines, and the policy that they make.
 import { formatPrefix, type Prefix } from '@moat/netfilter';
 import { undefinedGroups } from './groups.ts';
+import { type HostAnswers, NO_ANSWERS } from './host-names.ts';
 import {
   DEFAULT_LOGGING,
   DEFAULTS,
   type DefaultVerdict,
   type ExpectSentence,
   type Group,
+  type GroupSentence,
   type LogLevel,
   type Policy,
   type RuleSentence,
@@ -113,18 +115,24 @@ function contradictions(read: readonly ReadLine[]): Problem[] {
   return problems;
 }
 
-/** Adds members, each of them once. */
-function grown(group: Group | undefined, name: string, members: readonly Prefix[]): Group {
-  const all = new Map((group?.members ?? []).map((member) => [formatPrefix(member), member]));
-  for (const member of members) all.set(formatPrefix(member), member);
-  return { name, members: [...all.values()] };
+/** Each of them once. */
+function distinct(prefixes: readonly Prefix[]): Prefix[] {
+  return [...new Map(prefixes.map((prefix) => [formatPrefix(prefix), prefix])).values()];
+}
+
+function groupOf(name: string, lines: readonly GroupSentence[], answers: HostAnswers): Group {
+  const written = distinct(lines.flatMap(({ members }) => members));
+  const names = [...new Set(lines.flatMap((line) => line.names))];
+  if (names.length === 0) return { name, members: written, written, names };
+  const answered = names.flatMap((host) => answers.get(host) ?? []);
+  return { name, members: distinct([...written, ...answered]), written, names };
 }
 
 /** The policy that sentences make, in their order; what they leave open is as in DEFAULTS. */
-function policyOf(sentences: Iterable<Sentence>): Policy {
+function policyOf(sentences: Iterable<Sentence>, answers: HostAnswers): Policy {
   const defaults: Record<Traffic, DefaultVerdict> = { ...DEFAULTS };
   let logging: LogLevel = DEFAULT_LOGGING;
-  const members = new Map<string, Prefix[]>();
+  const groupLines = new Map<string, GroupSentence[]>();
   const rules: RuleSentence[] = [];
   const expectations: ExpectSentence[] = [];
   for (const sentence of sentences) {
@@ -142,16 +150,16 @@ function policyOf(sentences: Iterable<Sentence>): Policy {
         logging = sentence.level;
         break;
       case 'group': {
-        const known = members.get(sentence.name);
-        if (known === undefined) members.set(sentence.name, [...sentence.members]);
-        else for (const member of sentence.members) known.push(member);
+        const known = groupLines.get(sentence.name);
+        if (known === undefined) groupLines.set(sentence.name, [sentence]);
+        else known.push(sentence);
         break;
       }
       default:
         sentence satisfies never;
     }
   }
-  const groups = new Map([...members].map(([name, all]) => [name, grown(undefined, name, all)]));
+  const groups = new Map([...groupLines].map(([name, lines]) => [name, groupOf(name, lines, answers)]));
   return { defaults, logging, groups, rules, expectations };
 }
 
@@ -167,9 +175,14 @@ const lastRead = new WeakMap<Services, ReadonlyMap<string, Understood>>();
 
 /**
  * Parses a policy file. An empty text is the policy of DEFAULTS. Groups may be used before the line that defines
- * them. Either the policy or all problems of all lines, in file order; never throws.
+ * them. `answers`: the addresses of the names in groups; without them such a name stands for none. Either the policy or all
+ * problems of all lines, in file order; never throws.
  */
-export function parsePolicyFile(text: string, services: Services): PolicyFileResult {
+export function parsePolicyFile(
+  text: string,
+  services: Services,
+  answers: HostAnswers = NO_ANSWERS,
+): PolicyFileResult {
   const known = lastRead.get(services);
   const understood = new Map<string, Understood>();
   lastRead.set(services, understood);
@@ -197,7 +210,10 @@ export function parsePolicyFile(text: string, services: Services): PolicyFileRes
     read.push({ line: { number, ...raw, sentence, wordsStart, wordsEnd }, words, groupWords });
   }
   const lines = read.map(({ line }) => line);
-  const policy = policyOf(lines.flatMap(({ sentence }) => sentence ?? []));
+  const policy = policyOf(
+    lines.flatMap(({ sentence }) => sentence ?? []),
+    answers,
+  );
   problems.push(...contradictions(read));
   for (const { line, groupWords } of read) {
     if (groupWords.length > 0)

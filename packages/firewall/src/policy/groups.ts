@@ -1,12 +1,16 @@
-// `group NAME ADDRESS…`, and the check that a group that a rule names exists.
+// `group NAME MEMBER…`, and the check that a group that a rule names exists.
 import type { Prefix } from '@moat/netfilter';
 import { GROUP_NAME, readPrefix } from './endpoint.ts';
+import { isLikeHostName, readHostName } from './host-names.ts';
 import { RESERVED } from './keywords.ts';
 import type { GroupSentence } from './model.ts';
 import { nearest } from './near.ts';
 import type { Problem } from './problem.ts';
 import { complain, isKeyword, peek, type Reader } from './reader.ts';
 import type { Word } from './words.ts';
+
+const EXPECTED_MEMBER =
+  'an IPv4 or IPv6 address, a network such as 192.0.2.0/24 or 2001:db8::/32, or a name such as home.example.org';
 
 function readName(reader: Reader): string | undefined {
   const word = peek(reader);
@@ -31,10 +35,11 @@ function readName(reader: Reader): string | undefined {
 export function readGroup(reader: Reader): GroupSentence | undefined {
   const name = readName(reader);
   const members: Prefix[] = [];
+  const names: string[] = [];
   if (peek(reader) === undefined && name !== undefined) {
     complain(reader, 'group-empty', undefined, {
       message: 'the group has no members',
-      expected: 'at least one address or network',
+      expected: 'at least one address, network or name of a host',
       hint: `write \`group ${name} ADDRESS…\``,
     });
   }
@@ -43,23 +48,28 @@ export function readGroup(reader: Reader): GroupSentence | undefined {
     if (isKeyword(word, 'any')) {
       complain(reader, 'address', word, {
         message: '`any` cannot be in a group',
-        expected: 'an address or a network',
+        expected: EXPECTED_MEMBER,
         hint: 'write `any` in the rule instead of a group',
       });
       continue;
     }
     if (GROUP_NAME.test(word.text)) {
       complain(reader, 'address', word, {
-        message: 'a name cannot be in a group yet',
-        expected: 'an address or a network',
-        hint: 'names of hosts and of other groups are not supported yet; write the addresses',
+        message: 'a name of a host has a dot in it, and a group cannot be in a group',
+        expected: EXPECTED_MEMBER,
+        hint: 'write the whole name, as DNS knows it, or the addresses',
       });
       continue;
     }
-    const prefix = readPrefix(reader, word);
+    if (isLikeHostName(word.text)) {
+      const host = readHostName(reader, word);
+      if (host !== undefined) names.push(host);
+      continue;
+    }
+    const prefix = readPrefix(reader, word, EXPECTED_MEMBER);
     if (prefix !== undefined) members.push(prefix);
   }
-  return name === undefined ? undefined : { kind: 'group', name, members };
+  return name === undefined ? undefined : { kind: 'group', name, members, names };
 }
 
 /** A problem for each word that names a group which is not among the names. */
@@ -82,7 +92,7 @@ export function undefinedGroups(words: readonly Word[], line: number, names: Ite
         found: word.text,
         hint:
           close === undefined
-            ? `define it: \`group ${word.text} ADDRESS…\` (names of hosts are not supported yet)`
+            ? `define it: \`group ${word.text} ADDRESS…\`, with addresses or names of hosts`
             : `did you mean \`${close}\`?`,
       };
     });

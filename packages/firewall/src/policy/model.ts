@@ -47,11 +47,13 @@ export interface LoggingSentence {
   readonly level: LogLevel;
 }
 
-/** `group blog 203.0.113.7 2001:db8::7`; several lines of one name add up. */
+/** `group blog 203.0.113.7 2001:db8::7 blog.example.org`; several lines of one name add up. */
 export interface GroupSentence {
   readonly kind: 'group';
   readonly name: string;
   readonly members: readonly Prefix[];
+  /** Names of hosts, in lower case. */
+  readonly names: readonly string[];
 }
 
 /**
@@ -74,7 +76,12 @@ export type Sentence = RuleSentence | DefaultSentence | LoggingSentence | GroupS
 
 export interface Group {
   readonly name: string;
+  /** What it stands for now: what is written, and what the names were answered with. */
   readonly members: readonly Prefix[];
+  /** The addresses and networks that are written. */
+  readonly written: readonly Prefix[];
+  /** Names of hosts, in lower case. */
+  readonly names: readonly string[];
 }
 
 /** A whole policy. `rules` are in file order; the first that matches a flow decides. */

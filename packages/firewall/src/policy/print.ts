@@ -86,7 +86,7 @@ export function formatSentence(sentence: Sentence): string {
     case 'logging':
       return `logging ${sentence.level}`;
     case 'group':
-      return ['group', sentence.name, ...sentence.members.map(formatPrefix)].join(' ');
+      return ['group', sentence.name, ...sentence.members.map(formatPrefix), ...sentence.names].join(' ');
     default:
       return sentence satisfies never;
   }

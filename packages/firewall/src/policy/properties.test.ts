@@ -104,7 +104,12 @@ const setting = fc.oneof(
 const group = joined(
   fc.constant('group '),
   oneOf('blog', 'office', 'a-b_c'),
-  fc.array(fc.oneof(network4, network6), { minLength: 1, maxLength: 5 }).map((all) => ` ${all.join(' ')}`),
+  fc
+    .array(fc.oneof(network4, network6, oneOf('a.example', 'B.Example.org', 'xn--a-1.b-c.example')), {
+      minLength: 1,
+      maxLength: 5,
+    })
+    .map((all) => ` ${all.join(' ')}`),
 );
 const expectation = fc
   .tuple(fc.oneof(short, long), oneOf('expect ', 'expect ', 'expect route ', 'EXPECT ROUTE '))
@@ -367,6 +372,7 @@ describe('policy files', () => {
       'logging off',
       'group blog 192.0.2.77',
       'group new 10.0.0.1',
+      'group new host.example.org',
     );
     fc.assert(
       fc.property(

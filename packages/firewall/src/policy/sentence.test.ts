@@ -83,6 +83,11 @@ describe('sentences and their canonical text', () => {
     ['logging on', 'logging low'],
     ['logging FULL', 'logging full'],
     ['group blog 203.0.113.7 2001:db8::7'],
+    [
+      'group blog Blog.Example.org 203.0.113.7 xn--bcher-kva.example',
+      'group blog 203.0.113.7 blog.example.org xn--bcher-kva.example',
+    ],
+    ['group blog 3com.example.net'],
   ])('%s', (line, expected = line) => {
     expect(canonical(line)).toBe(expected);
     expect(canonical(expected)).toBe(expected);
@@ -160,7 +165,14 @@ describe('refusals say where and what instead', () => {
     ['allow from 10.0.0.0/255.0.255.0', '12+20 address'],
     ['allow from 192.0.2.0/33', '12+12 address'],
     ['allow from ::ffff:192.0.2.1', '12+16 address: write `allow from 192.0.2.1`'],
-    ['allow from a.example', '12+9 address: names of hosts are not supported yet; write the address'],
+    [
+      'allow from office.example.org',
+      '12+18 address: names of hosts stand in groups: `group office office.example.org`, and here `office`',
+    ],
+    [
+      'allow to 1st.example.org',
+      '10+15 address: names of hosts stand in groups: `group NAME 1st.example.org`, and here `NAME`',
+    ],
     ['allow from Blog', '12+4 address: groups are written in lower case: `blog`'],
     ['allow from 192.0.2.1 to 2001:db8::1', '25+11 families: write two rules'],
     ['allow from 2001:db8::1 proto ipv6', '12+11 families'],
@@ -226,10 +238,24 @@ describe('refusals say where and what instead', () => {
     ['group Blog 192.0.2.1', '7+4 group-name: write `blog`'],
     ['group blog', '12+1 group-empty: write `group blog ADDRESS…`'],
     ['group blog any', '12+3 address: write `any` in the rule instead of a group'],
+    ['group blog office', '12+6 address: write the whole name, as DNS knows it, or the addresses'],
+    ['group blog a.example.org.', '12+14 host-name: write `group blog a.example.org`'],
+    ['group blog bücher.example', '12+14 host-name: write it as DNS has it, in ASCII: `xn--…`'],
+    ['group blog my_host.example.org', '12+19 host-name: `_` cannot be in a name'],
+    ['group blog a..example', '12+10 host-name: there is nothing between two dots, or before the first'],
+    ['group blog .example', '12+8 host-name: there is nothing between two dots, or before the first'],
+    ['group blog -a.example', '12+10 host-name: `-a` begins or ends with -'],
+    [`group blog ${'a'.repeat(64)}.example`, '12+72 host-name: `aaaaaaaaaaaaaaaa…` has 64 characters'],
+    [`group blog ${'a.'.repeat(125)}example`, '12+257 host-name: it has 257 characters, and 253 is the most'],
+    // Mistyped addresses are never looked up.
+    ['group blog 192.0.2.1x', '12+10 address'],
+    ['group blog 192.0.2.256', '12+11 address'],
+    ['group blog 0x7f.0.0.1', '12+10 address'],
     [
-      'group blog office',
-      '12+6 address: names of hosts and of other groups are not supported yet; write the addresses',
+      'group blog 192.0.2.1,a.example',
+      '12+19 address: put the addresses in a group: `group NAME ADDRESS ADDRESS …`',
     ],
+    ['group blog a.example/24', '12+12 address'],
     ['allow "22', '7+3 quote'],
     ['allow\u00a022', '6+1 character'],
   ])('%s', (line, ...expected) => {

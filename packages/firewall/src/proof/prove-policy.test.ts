@@ -1,4 +1,5 @@
 // Compiled tables are proved to mean their policies; a table that is not the policy's is told apart with a packet.
+import { parsePrefix } from '@moat/netfilter';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FACTS } from '../../../../test/random-packets.ts';
@@ -6,6 +7,7 @@ import { policies, policyText, WIDE_WORLD } from '../../../../test/random-policy
 import { runs } from '../../../../test/runs.ts';
 import { compileTable } from '../compile/table.ts';
 import { parsePolicyFile } from '../policy/file.ts';
+import { type HostAnswers, NO_ANSWERS } from '../policy/host-names.ts';
 import type { Policy } from '../policy/model.ts';
 import { parseServices } from '../policy/services.ts';
 import { type Difference, provePolicy } from './prove-policy.ts';
@@ -13,8 +15,8 @@ import { type Difference, provePolicy } from './prove-policy.ts';
 const SERVICES = parseServices('');
 const [NO_FACTS, CONTAINERS] = FACTS;
 
-function parsed(text: string): Policy {
-  const result = parsePolicyFile(text, SERVICES);
+function parsed(text: string, answers: HostAnswers = NO_ANSWERS): Policy {
+  const result = parsePolicyFile(text, SERVICES, answers);
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.file.policy;
 }
@@ -30,6 +32,33 @@ test('what compile makes of random policies is what they mean', { timeout: 60_00
         );
     }),
     { numRuns: runs(50), endOnFailure: true },
+  );
+});
+
+test('a name means what it was answered with, as if that were written; unanswered it is nobody', {
+  timeout: 60_000,
+}, () => {
+  const prefix = (text: string) => {
+    const result = parsePrefix(text);
+    if ('problem' in result) throw new Error(text);
+    return result.prefix;
+  };
+  fc.assert(
+    fc.property(policies(WIDE_WORLD, 8), fc.constantFrom(...FACTS), (random, facts) => {
+      const text = policyText(random);
+      const answers = new Map<string, ReturnType<typeof prefix>[]>();
+      const named = text.replace(/^group (one|two) (\S+)(.*)$/gm, (_, group, first, rest) => {
+        const [written, behind] = group === 'one' ? ['', `${first}${rest}`] : [first, rest];
+        answers.set(`${group}.example`, behind.trim().split(' ').filter(Boolean).map(prefix));
+        return `group ${group} ${group}.example ${written} unknown.example`;
+      });
+      const table = compileTable(parsed(named, answers), facts);
+      expect(provePolicy(parsed(text), facts, table).kind).toBe('proved');
+      expect(provePolicy(parsed(named, answers), facts, table).kind).toBe('proved');
+      const unanswered = parsed(named);
+      expect(provePolicy(unanswered, facts, compileTable(unanswered, facts)).kind).toBe('proved');
+    }),
+    { numRuns: runs(40), endOnFailure: true },
   );
 });
 

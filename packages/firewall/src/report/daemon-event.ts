@@ -1,6 +1,7 @@
 // What the daemon tells: each event as one line of JSON (docs/JSON.md) and in words.
 import { intervalSet, parsePrefix, prefixInterval } from '@moat/netfilter';
 import type { ExposureChange } from './exposure-change.ts';
+import { changedName } from './names-text.ts';
 import { addressesText } from './places-text.ts';
 import { placeWords } from './rule-place.ts';
 
@@ -36,6 +37,21 @@ export type DaemonEvent =
   | { readonly event: 'container'; readonly change: 'started' | 'ended'; readonly name: string }
   /** The rules were changed for bridges that came or went, as `moat reload` would. */
   | { readonly event: 'followed'; readonly objects: readonly string[] }
+  /** A name in a group stands for other addresses now; `came` and `went` are empty where it is only answered again. */
+  | {
+      readonly event: 'resolved';
+      readonly name: string;
+      readonly addresses: readonly string[];
+      readonly came: readonly string[];
+      readonly went: readonly string[];
+    }
+  /** A name was not answered as it should be; `addresses` are those that it goes on to stand for. */
+  | {
+      readonly event: 'unresolved';
+      readonly name: string;
+      readonly why: string;
+      readonly addresses: readonly string[];
+    }
   | ({ readonly event: 'exposure' } & ExposureChange)
   /** Something that the daemon needs does not work; it tries again. */
   | { readonly event: 'problem'; readonly message: string };
@@ -73,6 +89,13 @@ export function eventWords(event: DaemonEvent): string {
       return `container ${event.name} ${event.change}`;
     case 'followed':
       return `the rules follow the bridges that there are: ${listed(event.objects)}`;
+    case 'resolved':
+      return changedName(event);
+    case 'unresolved': {
+      const kept =
+        event.addresses.length === 0 ? 'it stands for no address' : `kept: ${event.addresses.join(', ')}`;
+      return `${event.name} was not answered as it should be (${event.why}): ${kept}`;
+    }
     case 'exposure':
       return exposureWords(event);
     case 'problem':
@@ -88,6 +111,7 @@ export function isAlarming(event: DaemonEvent): boolean {
     case 'changed':
     case 'contested':
     case 'differs':
+    case 'unresolved':
     case 'problem':
       return true;
     case 'exposure':

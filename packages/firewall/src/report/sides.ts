@@ -8,7 +8,9 @@ export function familiesOf(rule: RuleSentence, policy: Policy): readonly IpFamil
   const allows = ({ address }: Endpoint, family: IpFamily): boolean => {
     if (address.kind === 'any') return true;
     if (address.kind === 'prefix') return address.prefix.family === family;
-    return policy.groups.get(address.name)?.members.some((member) => member.family === family) ?? false;
+    const group = policy.groups.get(address.name);
+    if (group === undefined) return false;
+    return group.names.length > 0 || group.members.some((member) => member.family === family);
   };
   const onlyIpv4 = rule.protocol === 'igmp' || rule.protocol === 'ipv6';
   return (['ipv4', 'ipv6'] as const).filter(
