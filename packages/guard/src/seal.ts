@@ -23,8 +23,8 @@ type Sealed = ServerResponse & { [SEAL]?: Seal | undefined };
 
 /**
  * The response that was last asked about, and its seal: the same for all looks of a request that is answered at once.
- * Express gives each request and response a prototype of its own; to look for a property of theirs afterwards costs
- * about as much as all else here. Whatever writes `SEAL` goes through `put`, so that the two cannot differ.
+ * Express changes the prototype of each request and response; V8 gives each a hidden class of its own then, and has to look
+ * for a property of theirs anew each time. Whatever writes `SEAL` goes through `put`, so that the two cannot differ.
  */
 let last: Sealed | undefined;
 let lastSeal: Seal | undefined;
