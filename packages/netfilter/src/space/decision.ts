@@ -59,13 +59,7 @@ export function decideWhere(
     const { intervals, masks } = matchValues(layout, field, values);
     if (masks.length > 0 || !isBelow(bdd, node, field) || !isBelow(bdd, rest, field))
       return decide(packetsWhere(space, match), then, otherwise);
-    const target = node;
-    node = fieldSwitch(
-      bdd,
-      field,
-      intervals.map(({ first, last }) => ({ first, last, target })),
-      rest,
-    );
+    node = valuesSwitch(bdd, field, intervals, node, rest);
   }
   return decisionOf(space, node);
 }

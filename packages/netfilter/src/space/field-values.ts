@@ -13,14 +13,15 @@ export interface Case extends Interval<bigint> {
   readonly target: number;
 }
 
-/** `target` for the packets with a value of these in the field, else 0; see `fieldSwitch`. Throws TooLarge. */
-export function valuesSwitch(bdd: Bdd, field: Bits, values: IntervalSet<bigint>, target: number): number {
-  return fieldSwitch(
-    bdd,
-    field,
-    values.map(({ first, last }) => ({ first, last, target })),
-    0,
-  );
+/** `target` for the packets with a value of these in the field, else `otherwise`; see `fieldSwitch`. Throws TooLarge. */
+export function valuesSwitch(
+  bdd: Bdd,
+  field: Bits,
+  values: IntervalSet<bigint>,
+  target: number,
+  otherwise = 0,
+): number {
+  return switched(bdd, field, values, () => target, otherwise);
 }
 
 /** The set of packets whose bits under `mask` are those of `value`. Throws TooLarge. */
@@ -46,6 +47,16 @@ export function isBelow(bdd: Bdd, node: number, field: Bits): boolean {
  * if-then-else, so 100,000 addresses cost what their nodes cost. Throws TooLarge.
  */
 export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], otherwise: number): number {
+  return switched(bdd, field, cases, (index) => cases[index]!.target, otherwise);
+}
+
+function switched(
+  bdd: Bdd,
+  field: Bits,
+  cases: readonly Interval<bigint>[],
+  targetOf: (index: number) => number,
+  otherwise: number,
+): number {
   const { edges, aligned, networks } = edgesOf(field, cases);
   const width = wordsOf(field);
 
@@ -87,7 +98,7 @@ export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], other
 
   /** One case that is a network, below `position`: a chain, made from its end. Networks with the same end share it. */
   const chain = (position: number, index: number): number => {
-    const { target } = cases[index]!;
+    const target = targetOf(index);
     const length = networks[index]!;
     const edge = index * 2 * width;
     const known = tailsOf(length, target);
@@ -116,7 +127,7 @@ export function fieldSwitch(bdd: Bdd, field: Bits, cases: readonly Case[], other
     if (from === to) {
       const isFull =
         (left || position >= aligned[from * 2]!) && (right || position >= aligned[from * 2 + 1]!);
-      if (isFull) return cases[from]!.target;
+      if (isFull) return targetOf(from);
       if (!left && !right && networks[from] !== NO_NETWORK) return chain(position, from);
     }
     const upperBegins = firstWithBit(left ? from + 1 : from, to, 0, position);
@@ -153,7 +164,7 @@ interface Edges {
   readonly networks: Uint8Array;
 }
 
-function edgesOf(field: Bits, cases: readonly Case[]): Edges {
+function edgesOf(field: Bits, cases: readonly Interval<bigint>[]): Edges {
   const width = wordsOf(field);
   const edges = new Uint32Array(cases.length * 2 * width);
   const aligned = new Uint8Array(cases.length * 2);
@@ -164,7 +175,11 @@ function edgesOf(field: Bits, cases: readonly Case[]): Edges {
     if (first <= before || last < first) throw new Error('the cases of a field are not sorted and disjoint');
     before = last;
     const at = i * 2 * width;
-    for (let word = 0; word < width; word++) {
+    if (width === 1) {
+      edges[at] = Number(first);
+      edges[at + 1] = Number(last);
+    }
+    for (let word = 0; width > 1 && word < width; word++) {
       const shift = BigInt(word * 32);
       edges[at + word] = Number(BigInt.asUintN(32, first >> shift));
       edges[at + width + word] = Number(BigInt.asUintN(32, last >> shift));
