@@ -13,7 +13,7 @@ export interface Names {
   readonly services: (all: boolean) => readonly string[];
 }
 
-/** What stands after a verb, word by word. After these, if a word of ACTIONS was among all words, a rule goes on. */
+/** What stands after a verb, word by word. After these a rule goes on, if one has begun. */
 const AFTER: Readonly<Record<string, readonly (readonly string[])[]>> = {
   insert: [[], ACTIONS],
   prepend: [ACTIONS],
@@ -58,7 +58,8 @@ function wordsAfter([verb, ...words]: readonly string[], current: string, names:
   const listed = verb === undefined ? undefined : AFTER[verb]?.[words.length];
   if (listed !== undefined) return listed;
   if (verb === 'group') return words.length === 0 ? names.groups() : [];
-  if (verb === 'default' || ![verb, ...words].some((word) => word !== undefined && isAction(word))) return [];
+  const inRule = [verb ?? '', ...words].some((word) => word === 'route' || isAction(word));
+  if (!inRule || verb === 'default') return [];
   return ruleWords(words.at(-1) ?? verb!, current, names);
 }
 
