@@ -21,6 +21,7 @@ export async function buildModules(outdir) {
     packages: 'external',
     minifySyntax: true,
     minifyWhitespace: true,
+    minifyIdentifiers: true,
     logLevel: 'warning',
   });
   const cli = `${outdir}/cli.js`;

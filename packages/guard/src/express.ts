@@ -8,8 +8,9 @@ import { isOpen } from './open.ts';
 import type { Guard, GuardOptions } from './options.ts';
 import { ambiguity, asksForMethod, pathOf } from './plain.ts';
 import { register } from './registry.ts';
-import { refuse, type Seal, sealer } from './seal.ts';
+import { refuse, type Seal, sealer, sealOf } from './seal.ts';
 import { isListener, learnServer, publicUpgrades, watchServers } from './server.ts';
+import { isTokenCheck } from './token.ts';
 
 export { open } from './open.ts';
 export type { Answer, Guard, GuardOptions, Reason, Refusal, Route } from './options.ts';
@@ -40,15 +41,22 @@ interface Visa {
   readonly url: string;
   /** How long `baseUrl` was when the application got the request. */
   readonly base: number;
-  readonly seal: Seal;
   readonly judge: Judge<Request>;
   mount: Mount | undefined;
   /** `authorize` has said yes after all. */
   free: boolean;
 }
 
-const VISA = Symbol('moat visa');
-type WithVisa = { [VISA]?: Visa };
+/** The seal that holds a response's visa. Nobody else puts something there. */
+interface SealWithVisa extends Seal {
+  readonly visa: Visa;
+}
+
+function visaSeal(response: Response): SealWithVisa | undefined {
+  let seal = sealOf(response);
+  while (seal !== undefined && seal.visa === undefined) seal = seal.outer;
+  return seal as SealWithVisa | undefined;
+}
 
 /**
  * Guards an Express application: whatever routes, routers, mounted applications, static files and error handlers it has or
@@ -68,7 +76,10 @@ export function guard(app: Application, options: GuardOptions<Request>): Guard {
   const declared = (options.public ?? []).map((text) => mustBeMatchable(readDeclaration(text)));
   const find = finder(declared);
   const judge = judgeBy(options);
+  // Once a request has Express's prototype, V8 knows nothing about it any more: who reads headers alone gets it before.
+  const early = isTokenCheck(options.authorize);
   const ask = (request: Request) => {
+    if (early) return judge.ask(request);
     // The same that Express does a moment later; `authorize` gets Express's request and not only Node's.
     Object.setPrototypeOf(request, own.request);
     return judge.ask(request);
@@ -93,18 +104,19 @@ export function guard(app: Application, options: GuardOptions<Request>): Guard {
     const path = pathOf(request.url);
     const declaration = find(request.method, path);
     // Inside another guarded application that let the request in for one route, this one asks.
-    if (declaration !== undefined && (response as WithVisa)[VISA] === undefined && !asksForMethod(target)) {
+    const isInside = visaSeal(response) !== undefined;
+    if (declaration !== undefined && !isInside && !asksForMethod(target)) {
       hookLayers(app, seen);
-      (response as WithVisa)[VISA] = {
+      const visa: Visa = {
         declared: declaration,
         path,
         url: request.url,
         base: (request.baseUrl ?? '').length,
-        seal: seal(response, target),
         judge,
         mount: undefined,
         free: false,
       };
+      seal(response, target, visa);
       return next.call(app, request, response, done);
     }
     const found = ask(request);
@@ -150,62 +162,63 @@ function hookLayers(app: Application, seen: WeakSet<object>): void {
     const original = prototype[name];
     if (typeof original !== 'function') continue;
     prototype[name] = function (this: Layer, request: Request, response: Response, next: Next) {
-      const visa = (response as WithVisa)[VISA];
+      const seal = visaSeal(response);
       // The layers inside a route have no `route`; they are reached only through one that was looked at.
-      if (visa === undefined || visa.free || !('route' in this)) {
+      if (seal === undefined || seal.visa.free || !('route' in this)) {
         return original.call(this, request, response, next);
       }
-      if (visa.seal.refused) return undefined;
+      if (seal.refused) return undefined;
+      if (this.route !== undefined && isDeclared(this, seal.visa, request)) {
+        seal.released = true;
+        return original.call(this, request, response, (...values: unknown[]) => {
+          // An error of a public route may be answered; what comes after it may not.
+          const [failure] = values;
+          seal.released =
+            failure !== undefined && failure !== null && failure !== 'route' && failure !== 'router';
+          next(...values);
+        });
+      }
       const go = (then: Next) => original.call(this, request, response, then);
       return this.route === undefined
-        ? pass(this, visa, request, go, next)
-        : enter(this, visa, request, response, go, next);
+        ? pass(this, seal, request, go, next)
+        : askAfterAll(seal, request, response, () => go(next));
     };
   }
 }
+
 /** A middleware, router or mounted application: runs, but what it writes itself is held. */
-function pass(layer: Layer, visa: Visa, request: Request, go: (next: Next) => void, next: Next): void {
+function pass(
+  layer: Layer,
+  seal: SealWithVisa,
+  request: Request,
+  go: (next: Next) => void,
+  next: Next,
+): void {
+  const { visa } = seal;
   const outer = visa.mount;
   const end = request.baseUrl.length;
   if (end > (outer?.end ?? visa.base)) {
     visa.mount = { outer, end, asDeclared: mountedAsDeclared(visa, outer, request) };
   }
-  visa.seal.released = isOpen(layer.handle);
+  seal.released = isOpen(layer.handle);
   go((...values) => {
     visa.mount = outer;
-    visa.seal.released = false;
+    seal.released = false;
     next(...values);
   });
 }
 
-/** A route: runs if it is the declared one, or if `authorize` says yes. */
-function enter(
-  layer: Layer,
-  visa: Visa,
-  request: Request,
-  response: Response,
-  go: (next: Next) => void,
-  next: Next,
-): void {
-  if (isDeclared(layer, visa, request)) {
-    visa.seal.released = true;
-    go((...values) => {
-      // An error of a public route may be answered; what comes after it may not.
-      const failed =
-        values[0] !== undefined && values[0] !== null && values[0] !== 'route' && values[0] !== 'router';
-      visa.seal.released = failed;
-      next(...values);
-    });
-    return;
-  }
+/** Another route than the declared one: runs if `authorize` says yes. */
+function askAfterAll(seal: SealWithVisa, request: Request, response: Response, go: () => void): void {
+  const { visa } = seal;
   after(visa.judge.ask(request), (found) => {
     if (found !== undefined) {
       deny(visa.judge, request, response, found);
       return;
     }
     visa.free = true;
-    visa.seal.released = true;
-    go(next);
+    seal.released = true;
+    go();
   });
 }
 

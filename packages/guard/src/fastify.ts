@@ -40,7 +40,7 @@ export function guard(
   }
   const declared = (options.public ?? []).map(readDeclaration);
   const texts = new Set(declared.map(({ text }) => text));
-  const isLiteral = finder(declared);
+  const find = finder(declared);
   const patterns = declared.some(({ literal }) => !literal);
   const judge = judgeBy(options);
   const known: Known[] = [];
@@ -97,8 +97,11 @@ export function guard(
 
   const isPublic = (request: FastifyRequest, target: string, isUpgrade: boolean): boolean => {
     const method = isUpgrade ? UPGRADE : request.method;
-    if (isLiteral(method, pathOf(target)) === undefined && !patterns) return false;
-    return !request.is404 && !asksForMethod(target) && texts.has(`${method} ${request.routeOptions.url}`);
+    const declaration = find(method, pathOf(target));
+    if (declaration === undefined && !patterns) return false;
+    const url = urlOf(request);
+    if (url === undefined || asksForMethod(target)) return false;
+    return url === declaration?.path || texts.has(`${method} ${url}`);
   };
 
   app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, next: () => void) => {
@@ -146,6 +149,24 @@ Object.assign(guard, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: '@moat/guard',
 });
+
+const urls = new WeakMap<object, string>();
+let context: symbol | undefined;
+
+/**
+ * The path of the route that was found, as declared. Fastify makes `routeOptions` anew at each look (1 us in Fastify 4);
+ * the object that it is made of is the same for all requests of a route, so that it is asked once for each.
+ */
+function urlOf(request: FastifyRequest): string | undefined {
+  context ??= Object.getOwnPropertySymbols(request).find((each) => each.description === 'fastify.context');
+  const route = context === undefined ? undefined : (request as unknown as Record<symbol, unknown>)[context];
+  const isKnown = typeof route === 'object' && route !== null;
+  const before = isKnown ? urls.get(route) : undefined;
+  if (before !== undefined) return before;
+  const { url } = request.is404 ? {} : request.routeOptions;
+  if (isKnown && url !== undefined) urls.set(route, url);
+  return url;
+}
 
 /** What Fastify keeps of a target that `rewriteUrl` has changed. */
 interface WithOriginal {

@@ -53,6 +53,8 @@ interface Way {
   /** The methods for which the route is public that serves the request if no middleware does. */
   readonly methods: ReadonlySet<string> | undefined;
   readonly opened: boolean;
+  /** The handler of this route, where there is nothing else in the match. */
+  readonly only: Handler | undefined;
 }
 
 const VISA = Symbol('moat visa');
@@ -96,7 +98,7 @@ export function guard<E extends Env>(
       made = guarded(found[0]);
       cache.set(found[0], made);
     }
-    return found.length === 1 ? [made] : [made, ...found.slice(1)];
+    return found.length === 2 ? [made, found[1]] : [made, ...found.slice(1)];
   };
   // Hono's routers put a faster `match` in their own place when they are first asked.
   Object.defineProperty(router, 'match', {
@@ -130,6 +132,7 @@ function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate:
     const isPublic =
       way.methods?.has(method) === true || (way.opened && find(method, pathOf(target)) !== undefined);
     if (isPublic && !asksForMethod(target)) {
+      if (way.only !== undefined && method !== UPGRADE) return alone(context, next, way.only, target);
       return limited(context, next, first, target, {
         method,
         released: false,
@@ -156,6 +159,29 @@ function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate:
     const incoming = incomingOf(context);
     if (incoming !== undefined) releaseSocket(incoming);
     return first === undefined ? next() : first.handler(context, next);
+  }
+
+  /** The one handler of a public route: as `limited`, with nobody else to be told of the visa. */
+  function alone(context: Context, next: Next, handler: Handler, target: string): unknown {
+    let released = true;
+    const held = () => deny(context, target, { reason: 'answered by something that is not public' });
+    try {
+      const answer = handler(context, () => {
+        released = false;
+        return next();
+      });
+      if (!(answer instanceof Promise)) return released ? answer : held();
+      return answer.then(
+        (later) => (released ? later : held()),
+        (error) => {
+          if (released) throw error;
+          return held();
+        },
+      );
+    } catch (error) {
+      if (released) throw error;
+      return held();
+    }
   }
 
   /** What the handlers answer counts only if a public route, or `authorize`, has released it. At once where they answer at once. */
@@ -219,7 +245,9 @@ function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate:
 
   return (entries: readonly Entry[]): readonly Entry[] => {
     const first = entries.find(([[, route]]) => !isMiddleware(route))?.[0][1].path;
+    const only = entries.length === 1 && first !== undefined && !isOpen(original(entries[0]![0][1]));
     const way: Way = {
+      only: only ? entries[0]![0][0] : undefined,
       methods: first === undefined ? undefined : byPath.get(first),
       opened: entries.some(([[, route]]) => isOpen(original(route))),
     };

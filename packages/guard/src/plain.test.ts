@@ -75,6 +75,60 @@ test.each([
   'HTTP://x/a',
 ])('not plain: %j', (target) => expect(isPlainTarget(target)).toBe(false));
 
+/** The same said once more, without percent-encoding and without a thought of speed. */
+function isPlainBySegments(target: string): boolean {
+  const [path = '', ...query] = target.split('?');
+  const segments = path.split('/').slice(1);
+  return (
+    path.startsWith('/') &&
+    segments.every(
+      (each, index) => each !== '.' && each !== '..' && (each !== '' || index === segments.length - 1),
+    ) &&
+    /^[/\w.~!$&'()*+,=:@-]*$/.test(path) &&
+    /^[!"$-~]*$/.test(query.join('?'))
+  );
+}
+
+test('short targets out of all characters that matter', () => {
+  const characters = [
+    'a',
+    'Z',
+    '_',
+    '.',
+    '.',
+    '/',
+    '/',
+    '?',
+    '@',
+    '~',
+    '#',
+    ';',
+    '\\',
+    ' ',
+    '\0',
+    '\x7f',
+    '\x80',
+    'é',
+    '"',
+    '{',
+    '\n',
+  ];
+  const wrong: string[] = [];
+  let plain = 0;
+  for (let number = 0; number < 60_000; number++) {
+    let rest = number * 7919;
+    let target = number % 8 === 0 ? '' : '/';
+    for (let i = 0; i < 1 + (number % 6); i++) {
+      target += characters[rest % characters.length];
+      rest = Math.floor(rest / characters.length);
+    }
+    if (isPlainBySegments(target)) plain++;
+    if (isPlainTarget(target) !== isPlainBySegments(target)) wrong.push(target);
+  }
+  expect(wrong).toEqual([]);
+  expect(plain).toBeGreaterThan(2000);
+});
+
 test('a long target takes time in proportion to its length', () => {
   const begun = performance.now();
   for (const part of ['/a', '/', '%20', '/.', 'a', '/a.', '%']) isPlainTarget(`/${part.repeat(20_000)}\\`);

@@ -15,13 +15,32 @@ export interface Seal {
   readonly target: string;
   /** The seal of a guard further out, which has to be released as well. */
   readonly outer: Seal | undefined;
+  /** What the guard that made it knows of the request. */
+  readonly visa: object | undefined;
 }
 
 type Sealed = ServerResponse & { [SEAL]?: Seal | undefined };
 
+/**
+ * The response that was last asked about, and its seal: the same for all looks of a request that is answered at once.
+ * Express changes the prototype of each request and response; V8 gives each a hidden class of its own then, and has to look
+ * for a property of theirs anew each time. Whatever writes `SEAL` goes through `put`, so that the two cannot differ.
+ */
+let last: Sealed | undefined;
+let lastSeal: Seal | undefined;
+
+function put(response: Sealed, seal: Seal | undefined): void {
+  response[SEAL] = seal;
+  last = response;
+  lastSeal = seal;
+}
+
 /** The seal of a response, if it has one. */
 export function sealOf(response: ServerResponse): Seal | undefined {
-  return (response as Sealed)[SEAL];
+  if (response === last) return lastSeal;
+  last = response;
+  lastSeal = (response as Sealed)[SEAL];
+  return lastSeal;
 }
 
 /**
@@ -29,11 +48,13 @@ export function sealOf(response: ServerResponse): Seal | undefined {
  *
  * @param onWrite one function for all responses of a guard: to make one for each costs more than the seal
  */
-export function sealer(onWrite: Seal['onWrite']): (response: ServerResponse, target: string) => Seal {
+export function sealer(
+  onWrite: Seal['onWrite'],
+): (response: ServerResponse, target: string, visa?: object) => Seal {
   hold();
-  return (response: Sealed, target) => {
-    const made: Seal = { released: false, refused: false, onWrite, target, outer: response[SEAL] };
-    response[SEAL] = made;
+  return (response, target, visa) => {
+    const made: Seal = { released: false, refused: false, onWrite, target, outer: sealOf(response), visa };
+    put(response, made);
     return made;
   };
 }
@@ -64,8 +85,8 @@ let held = false;
 function hold(): void {
   if (held) return;
   held = true;
-  const may = (response: Sealed) => {
-    const sealed = response[SEAL];
+  const may = (response: ServerResponse) => {
+    const sealed = sealOf(response);
     return sealed === undefined || passes(response, sealed);
   };
   Object.assign(ServerResponse.prototype, {
@@ -99,7 +120,7 @@ function hold(): void {
  * A sealed response stays deaf to all that is written afterwards.
  */
 export function refuse(response: ServerResponse, status: 401 | 403, challenge: string): void {
-  const sealed = (response as Sealed)[SEAL];
+  const sealed = sealOf(response);
   if (sealed !== undefined) for (let s: Seal | undefined = sealed; s; s = s.outer) s.refused = true;
   if (response.headersSent) {
     response.destroy();
@@ -116,12 +137,12 @@ export function refuse(response: ServerResponse, status: 401 | 403, challenge: s
 }
 
 /** Node's `end` asks `this` for its `writeHead`: it gets Node's own, not that of a middleware that would add headers. */
-function finish(response: Sealed, sealed: Seal): void {
+function finish(response: ServerResponse, sealed: Seal): void {
   const own = Object.getOwnPropertyDescriptor(response, 'writeHead');
-  response[SEAL] = undefined;
+  put(response, undefined);
   response.writeHead = writeHead;
   (end as Through).call(response);
   if (own === undefined) Reflect.deleteProperty(response, 'writeHead');
   else Object.defineProperty(response, 'writeHead', own);
-  response[SEAL] = sealed;
+  put(response, sealed);
 }

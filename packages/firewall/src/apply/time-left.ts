@@ -6,8 +6,8 @@
  * less those that have gone by since the lines were written where `gone` says how many these are.
  */
 export const TIME_LEFT = `time_left() {
-  awk -v now="$(date +%s)" -v gone="\${gone:-0}" '$1 == "#+" && NF >= 5 {
-    left = $5 - gone
+  gone="\${gone:-0}" awk -v now="$(date +%s)" '$1 == "#+" && NF >= 5 {
+    left = $5 - ENVIRON["gone"]
     if ($4 > 0 && $4 - now < left) left = $4 - now
     if ($4 > 0 && left <= 0) next
     if ($2 != set) {
