@@ -1,6 +1,6 @@
-// npm run build: one file out of the firewall's sources, and V8's compiled form of it for this Node.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+// npm run build: one file out of the firewall's sources, V8's compiled form of it for this Node, and the man page.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -26,6 +26,7 @@ await build({
   logLevel: 'warning',
 });
 const cached = writeCache();
+writeFileSync(`${PACKAGE}dist/moat.8`, execFileSync(process.execPath, [`${PACKAGE}bin/moat`, 'man-page']));
 const size = Math.round(readFileSync(BUNDLE).length / 1024);
 console.log(
   `Built packages/firewall/dist/moat.cjs: moat ${version}${release ? ', release' : ''}, ${size} KiB, ` +

@@ -28,6 +28,9 @@ const PACKAGES = {
     tmux: 'tmux',
     screen: 'screen',
     ipset: 'ipset',
+    'man-db': 'man',
+    'groff-base': 'groff',
+    bsdextrautils: 'col',
   },
   // Real programs that write rules; firewalld starts ipset and dnsmasq is libvirt's.
   daemons: {

@@ -19,3 +19,15 @@ export const ExitCode = {
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** The same for people: what `moat help` and the man page say. */
+export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
+  [ExitCode.done]: 'done, or there was nothing to do',
+  [ExitCode.failed]: 'the system refused',
+  [ExitCode.mistake]: 'a mistake in the words or in the policy file',
+  [ExitCode.refused]: 'refused to protect you, an expectation fails, or `check` or `doctor` found something',
+  [ExitCode.busy]: 'another command holds the lock',
+  [ExitCode.notPermitted]: 'needs root',
+};
+
+export const WHAT_CHANGED = 'After 2 to 5 nothing has changed; after 1 neither, unless the message says so.';

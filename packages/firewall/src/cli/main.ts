@@ -4,7 +4,9 @@ import { type Peer, parsePeer } from '../kernel/peer.ts';
 import { abortVerb, extendVerb } from './abort.ts';
 import { auditVerb } from './audit.ts';
 import { bansVerb, banVerb, unbanVerb } from './ban.ts';
+import { verbNames } from './candidates.ts';
 import { checkVerb } from './check.ts';
+import { completeVerb, completionScript } from './completion.ts';
 import { confirmVerb } from './confirm.ts';
 import { type Context, contextOf, type Options } from './context.ts';
 import { daemonVerb } from './daemon.ts';
@@ -14,8 +16,10 @@ import { doctorVerb } from './doctor.ts';
 import { enableVerb } from './enable.ts';
 import { ExitCode } from './exit-code.ts';
 import { type ExplainVerbOptions, explainOptions, explainVerb } from './explain.ts';
+import { HELP_ENDING } from './help-ending.ts';
 import { historyVerb } from './history.ts';
 import { insertVerb, prependVerb } from './insert.ts';
+import { manPage } from './man-page.ts';
 import { calmVerb, panicVerb } from './panic.ts';
 import { planVerb } from './plan.ts';
 import { showProgress } from './progress.ts';
@@ -76,7 +80,7 @@ function program(printed: string[]): Command {
         .argParser((file: string, files: readonly string[]) => [...files, file]),
     )
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', HELP_ENDING)
     .helpCommand('help [verb]', 'print this, or what a verb is for')
     // What commander would write, help and complaints, is said by us: it may have to be JSON.
     .configureOutput({ writeOut: (text) => printed.push(text), writeErr: () => {} })
@@ -244,6 +248,26 @@ function program(printed: string[]): Command {
           : daemonVerb(context, { install, remove }),
       ),
     );
+  verb(
+    'completion',
+    'what makes TAB complete the words of moat: source <(moat completion bash)',
+    async (context, words) => say(context, completionScript(words)),
+    () => true,
+  );
+  // Asked by what `completion` prints.
+  moat
+    .command('complete', { hidden: true })
+    .argument('[words...]')
+    .exitOverride()
+    .action((words: string[]) => completeVerb(moat, contextOf(optionsOf(moat), ['complete']), words));
+  // Run by the build.
+  moat
+    .command('man-page', { hidden: true })
+    .exitOverride()
+    .action(() => {
+      const page = manPage(moat, VERSION);
+      say({ options: optionsOf(moat) }, { code: ExitCode.done, text: page, json: { page } });
+    });
   moat
     .command('version')
     .description('print the version')
@@ -256,25 +280,11 @@ function program(printed: string[]): Command {
   // Words that are no verb land here, and so does a bare `moat`.
   moat.argument('[words...]').action(async (words: string[]) => {
     const options = optionsOf(moat);
-    const verbs = moat.commands.map((command) => command.name());
-    if (words.length > 0) return say({ options }, unknownVerb(words, [...verbs, 'help']));
+    if (words.length > 0) return say({ options }, unknownVerb(words, verbNames(moat)));
     await withContext(moat, [], (context) => statusVerb(context, undefined));
   });
   return moat;
 }
-
-const EXAMPLES = `
-Examples:
-  moat allow 22                                  the port that a client dials; sshd or container alike
-  moat enable                                    closes everything else; goes back unless confirmed
-  moat allow from 203.0.113.7 to any port 3306 proto tcp comment 'the blog'
-  moat allow 9090 for 2h                         ends by itself, as does: until 2026-12-31T18:00
-  moat explain tcp 192.0.2.9 3306                 whether that client gets through, and why
-  moat status
-
-Exit codes: 0 done, 1 the system refused, 2 a mistake in the words or the policy file, 3 refused to protect
-you, an expectation fails, or check or doctor found something, 4 another command holds the lock, 5 needs root. After 2 to 5 nothing has changed; after 1
-neither, unless the message says so.`;
 
 function version(): Answer {
   return { code: ExitCode.done, text: `moat ${VERSION}`, json: { version: VERSION } };

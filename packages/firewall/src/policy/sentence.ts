@@ -28,7 +28,8 @@ const TRAFFIC: Readonly<Record<string, Traffic>> = {
   routed: 'routed',
   forward: 'routed',
 };
-const TRAFFIC_WORDS = Object.keys(TRAFFIC);
+/** What `default` may be about. */
+export const TRAFFIC_WORDS: readonly string[] = Object.keys(TRAFFIC);
 
 function readDefault(reader: Reader): Sentence | undefined {
   const traffic = () => TRAFFIC[takeKeyword(reader, ...TRAFFIC_WORDS) ?? ''];
