@@ -38,7 +38,15 @@ export default defineConfig({
           ...slow,
         },
       },
-      { test: { name: 'kernel-alone', include: [...ALONE], maxWorkers: 2, ...slow } },
+      {
+        test: {
+          name: 'kernel-alone',
+          include: [...ALONE],
+          maxWorkers: availableParallelism(),
+          sequence: { groupOrder: 1 },
+          ...slow,
+        },
+      },
       { test: { name: 'docker', include: ['test/docker/**/*.test.ts'], fileParallelism: false, ...slow } },
       {
         test: {

@@ -147,7 +147,8 @@ function count(code, report) {
   const failed = report.numFailedTests + broken.length;
   return {
     passed: report.numPassedTests,
-    failed: failed === 0 && code !== 0 && report.numTotalTests > 0 ? 1 : failed,
+    // With a name that no test of the group has, vitest has nothing to do.
+    failed: failed === 0 && code !== 0 && (name === undefined || report.numTotalTests > 0) ? 1 : failed,
     skipped: name === undefined ? report.numPendingTests + report.numTodoTests : 0,
   };
 }

@@ -179,7 +179,8 @@ test('a development build does not touch the rules of a booted system', async ()
 test('npm installs the release', async () => {
   await installMoat(debian);
   expect(await debian.output('moat', ['version'])).toMatch(/^moat \d+\.\d+\.\d+$/m);
-  const page = await debian.output('cat', ['/usr/local/share/man/man8/moat.8']);
+  const prefix = (await debian.output('npm', ['config', 'get', 'prefix'])).trim();
+  const page = await debian.output('cat', [join(prefix, 'share/man/man8/moat.8')]);
   expect(page).toBe(await debian.output('moat', ['man-page']));
 });
 
