@@ -12,6 +12,8 @@ export interface ReadProblem {
   readonly line: number;
   readonly text: string;
   readonly message: string;
+  /** The table that is not in the text because of it; what nft lists has it. */
+  readonly table?: string;
 }
 
 export interface IptablesReading {
@@ -77,8 +79,8 @@ export function readIptablesSave(text: string, options: IptablesOptions = {}): I
   let table: DraftTable | undefined;
   for (const [index, whole] of text.split('\n').entries()) {
     const content = whole.trim();
-    const problem = (message: string): void => {
-      problems.push({ line: index + 1, text: content, message });
+    const problem = (message: string, about?: { readonly table: string }): void => {
+      problems.push({ line: index + 1, text: content, message, ...about });
     };
     const header = HEADER.exec(content);
     if (header !== null) {
@@ -88,7 +90,9 @@ export function readIptablesSave(text: string, options: IptablesOptions = {}): I
       if (options.source === undefined) source = sourceOf(program, suffix ?? backend);
     } else if (content === '' || content.startsWith('#')) {
       const refused = /Table [`']([^']*)' is incompatible/.exec(content);
-      if (refused !== null) problem(`the table ${refused[1]} has rules that iptables-save cannot print`);
+      const [, name] = refused ?? [];
+      if (name !== undefined)
+        problem(`the table ${name} has rules that iptables-save cannot print`, { table: name });
     } else if (content.startsWith('*')) {
       const name = content.slice(1).trim();
       table = { name, family, source, policies: new Map(), chains: new Map() };

@@ -86,3 +86,16 @@ test('a line that is no rule is a problem with its number; ipsets that nobody lo
   expect(ruleset.tables.map(({ family, source }) => [family, source])).toEqual([['ip6', 'iptables-nft']]);
   expect('ipsets' in ruleset).toBe(false);
 });
+
+test('a table that iptables-save cannot print is what nft lists of it, and a problem only where nft lists none', () => {
+  const iptables = "# Table `filter' is incompatible, use 'nft' tool.\n";
+  const { ruleset, problems } = snapshotRuleset(snapshot({ nft, iptables }));
+  expect(problems).toEqual([]);
+  // What only iptables-save could have told is not understood.
+  const [rule] = ruleset.tables[0]!.chains[0]!.rules;
+  expect(rule?.statements.map(({ kind }) => kind)).toEqual(['unknown', 'counter', 'verdict']);
+  const message = 'line 1: the table filter has rules that iptables-save cannot print';
+  expect(snapshotRuleset(snapshot({ iptables })).problems).toEqual([{ in: 'iptables-save', message }]);
+  const none = { nftables: [{ table: { family: 'ip6', name: 'filter', handle: 1 } }] };
+  expect(snapshotRuleset(snapshot({ nft: none, iptables })).problems).toHaveLength(1);
+});

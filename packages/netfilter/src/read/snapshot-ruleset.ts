@@ -24,11 +24,15 @@ export interface SnapshotRulesetReading {
  */
 export function snapshotRuleset({ rulesets }: Snapshot): SnapshotRulesetReading {
   const problems: RulesetProblem[] = [];
+  const native = rulesets.nft === undefined ? undefined : readNftJson(rulesets.nft);
   const read = (text: string | undefined, family: 'ip' | 'ip6', legacy: boolean): IptablesReading[] => {
     if (text === undefined) return [];
     const reading = readIptablesSave(text, { family, source: legacy ? 'iptables-legacy' : 'iptables-nft' });
     const program = `${family}tables-${legacy ? 'legacy-' : ''}save`;
-    for (const { line, message } of reading.problems) {
+    for (const { line, message, table } of reading.problems) {
+      // nft lists what iptables-save does not print; what is not understood in there is told rule by rule.
+      const isListed = native?.tables.some((each) => each.family === family && each.name === table) === true;
+      if (isListed && !legacy) continue;
       problems.push({ in: program, message: `line ${line}: ${message}` });
     }
     return [reading];
@@ -41,7 +45,7 @@ export function snapshotRuleset({ rulesets }: Snapshot): SnapshotRulesetReading 
   const tables = (readings: readonly IptablesReading[]): readonly Table[] =>
     readings.flatMap(({ ruleset }) => ruleset.tables);
   // Without nft's listing iptables-save alone must do, though it may hide rules of others.
-  const modern = rulesets.nft === undefined ? tables(saved) : merged(rulesets.nft, saved, problems);
+  const modern = native === undefined ? tables(saved) : merged(native, saved, problems);
   return {
     ruleset: {
       tables: [...modern, ...tables(legacy)],
@@ -52,11 +56,11 @@ export function snapshotRuleset({ rulesets }: Snapshot): SnapshotRulesetReading 
 }
 
 function merged(
-  nft: unknown,
+  native: Ruleset,
   saved: readonly IptablesReading[],
   problems: RulesetProblem[],
 ): readonly Table[] {
-  const result = mergeIptablesNft(readNftJson(nft), saved);
+  const result = mergeIptablesNft(native, saved);
   for (const { family, table, chain, message } of result.problems) {
     problems.push({ in: 'nft', message: `${family} ${table} ${chain}: ${message}` });
   }
