@@ -29,6 +29,9 @@ test('who waits for a command that hangs is told which one it is', { timeout: 15
   try {
     const holder = (): string => readFileSync(join(moat.root, 'run/moat/lock'), 'utf8');
     expect(await eventually(20_000, async () => /enable/.test(holder()))).toBe(true);
+    // It would give up its nft after a minute, which is as long as the others wait.
+    expect(await eventually(20_000, async () => children().trim() !== '')).toBe(true);
+    hanging.kill('SIGSTOP');
     const begun = performance.now();
     const [allow, disable, status, dry] = await Promise.all([
       moat.run('allow', '80'),
