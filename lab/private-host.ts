@@ -2,9 +2,9 @@
 import { dirname } from 'node:path';
 import { type CommandOptions, type CommandResult, runCommand } from './command.ts';
 import { assertPrivateNetwork } from './guard.ts';
+import { HOLD, startHolder } from './holder.ts';
 import { type Machine, machineAt } from './machine.ts';
 import { MOAT_PROGRAM } from './moat.ts';
-import { eventually } from './waiting.ts';
 
 /** What is written to its /etc, /var/lib, /run and /usr/local/sbin nobody else sees. */
 export type PrivateHost = {
@@ -41,31 +41,19 @@ ip address add ${V4}/25 dev eth0
 ip address add ${V6}/64 dev eth0 nodad
 ip link set eth0 up
 ip link set far up
-echo ready
-exec cat
+${HOLD}
 `;
 
 /** Needs real root. */
 export async function startPrivateHost(): Promise<PrivateHost> {
   assertPrivateNetwork();
   const here = machineAt('here', '/proc/self/ns/net', { v4: '', v6: '' }, 'lo');
-  const holder = here.spawn('setpriv', [
-    ...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--propagation', 'private'],
-    ...['sh', '-ec', PREPARE],
-  ]);
-  let said = '';
-  for (const stream of [holder.stdout, holder.stderr]) {
-    stream.on('data', (data: Buffer) => {
-      said += data.toString();
-    });
-  }
-  const closed = new Promise<void>((resolve) => {
-    holder.on('close', () => resolve());
-    holder.on('error', () => resolve());
-  });
-  const ready = await eventually(10_000, async () => said.includes('ready') || holder.exitCode !== null);
-  if (!ready || !said.includes('ready'))
-    throw new Error(`the host's private files cannot be mounted: ${said}`);
+  const own = ['--net', '--mount', '--propagation', 'private'];
+  const holder = await startHolder(
+    here,
+    [...own, 'sh', '-ec', PREPARE],
+    "the host's private files cannot be mounted",
+  );
   const { pid } = holder;
   const run: PrivateHost['run'] = (command, args = [], options = {}) =>
     runCommand('nsenter', [`--net=/proc/${pid}/ns/net`, `--mount=/proc/${pid}/ns/mnt`, command, ...args], {
@@ -87,9 +75,6 @@ export async function startPrivateHost(): Promise<PrivateHost> {
     put: async (file, text, mode = '644') => {
       await sh(`mkdir -p ${dirname(file)}; cat >${file}; chmod ${mode} ${file}`, { input: text });
     },
-    destroy: async () => {
-      holder.stdin.end();
-      await closed;
-    },
+    destroy: () => holder.end(),
   };
 }

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assertPrivateNetwork } from './guard.ts';
+import { HOLD, startHolder } from './holder.ts';
 import type { Machine } from './machine.ts';
 import { eventually } from './waiting.ts';
 
@@ -40,24 +41,15 @@ export async function openRoom(machine: Machine): Promise<Room> {
     `mount --rbind /run/netns ${folder}/netns`,
     ...EMPTY.map((path) => `mount -t tmpfs -o mode=755 tmpfs ${path}`),
     'mkdir -p /run/netns /run/lock /run/dbus && mount --rbind "$1/netns" /run/netns',
-    'echo ready; exec cat',
+    HOLD,
   ];
   // The first process of a PID namespace takes all others with it, those that went into the background as well.
-  const holder = machine.spawn('setpriv', [
-    ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private'],
-    ...['--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-ec', script.join('\n'), 'sh', folder],
-  ]);
-  let said = '';
-  for (const stream of [holder.stdout, holder.stderr])
-    stream.on('data', (data: Buffer) => {
-      said += data.toString();
-    });
-  const closed = new Promise<void>((resolve) => {
-    holder.on('close', () => resolve());
-    holder.on('error', () => resolve());
-  });
-  const ready = await eventually(10_000, async () => said.includes('ready') || holder.exitCode !== null);
-  if (!ready || !said.includes('ready')) throw new Error(`no room on ${machine.name}: ${said}`);
+  const own = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const holder = await startHolder(
+    machine,
+    [...own, 'sh', '-ec', script.join('\n'), 'sh', folder],
+    `no room on ${machine.name}`,
+  );
   const inside = (command: string, args: readonly string[]): string[] => [
     ...[`--mount=/proc/${holder.pid}/ns/mnt`, `--pid=/proc/${holder.pid}/ns/pid_for_children`],
     ...['sh', '-ec', HERE, network, command, ...args],
@@ -71,8 +63,7 @@ export async function openRoom(machine: Machine): Promise<Room> {
     spawn,
     daemon: ([command, ...args], ready, env = {}) => startDaemon(spawn(command!, args, { env }), ready),
     close: async () => {
-      holder.stdin.end();
-      await closed;
+      await holder.end();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,6 +1,5 @@
 // The guard's own behaviour: authorize, order, upgrades, errors at the start, the table, and what is told to whom.
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import express, { type Request } from 'express';
 import Fastify from 'fastify';
@@ -16,24 +15,11 @@ import { guard as guardHttp } from '../src/http.ts';
 import { guard as guardKoa, open as openKoa } from '../src/koa.ts';
 import type { GuardOptions, Refusal } from '../src/options.ts';
 import { tokenIs } from '../src/token.ts';
+import { get, hangUp, listen, servers } from './listening.ts';
 import { wire } from './wire.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.closeAllConnections();
-});
-
-async function listen(server: Server): Promise<string> {
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function get(url: string, init: RequestInit = {}): Promise<string> {
-  const response = await fetch(url, init);
-  return `${response.status} ${await response.text()}`;
-}
+afterEach(hangUp);
 const withToken = { headers: { authorization: `Bearer ${TOKEN}` } };
 
 type Start = (options: GuardOptions<unknown>) => Promise<string>;

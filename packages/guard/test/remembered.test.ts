@@ -1,28 +1,14 @@
 // What the guard keeps from one request to the next: the last response's seal, the routes of Fastify. Nothing of it may serve another request.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import express from 'express';
 import Fastify, { type FastifyInstance } from 'fastify';
 import fastify4 from 'fastify4';
 import { afterEach, describe, expect, test } from 'vitest';
 import { guard as guardExpress } from '../src/express.ts';
 import { guard as guardFastify } from '../src/fastify.ts';
+import { get, hangUp, listen, servers } from './listening.ts';
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.closeAllConnections();
-});
-
-async function listen(server: Server): Promise<string> {
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function get(url: string, init: RequestInit = {}): Promise<string> {
-  const response = await fetch(url, init);
-  return `${response.status} ${await response.text()}`;
-}
+afterEach(hangUp);
 
 describe('Express: requests that wait for each other', () => {
   test('the answer of a public one releases no other, and a refusal seals none', async () => {
