@@ -9,7 +9,7 @@ import { allFaults, type Trials, tryCommand } from './faults/trials.ts';
 /** Machines at the same time: most of the time goes into packets that nobody answers. */
 const LANES = 3;
 /** Every so manieth fault, for each command from another one on: prime to the numbers of faults that a step has. */
-const STRIDE = process.env['MOAT_LONG'] === '1' ? 1 : 17;
+const STRIDE = process.env['MOAT_LONG'] === '1' ? 1 : 11;
 const ONLY = process.env['MOAT_ONLY']?.split(',');
 
 let watch: StepWatch;
