@@ -1,6 +1,8 @@
 // Test groups: unit runs anywhere in seconds; kernel, docker and system need root and namespaces.
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { JsonReporter } from 'vitest/node';
+import { failureReporter } from './scripts/failure-reporter.ts';
 import { privatePool } from './scripts/private-pool.mjs';
 
 const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } as const;
@@ -8,8 +10,16 @@ const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } a
 /** What makes the machine busy: after the others of the group. */
 const ALONE = ['window', 'parallel', 'kill', 'fault-matrix'].map((name) => `test/kernel/${name}.test.ts`);
 
+/** Where `npm test` reads the results. */
+const { MOAT_TEST_REPORT: report, MOAT_TEST_FAILURES: failures } = process.env;
+
 export default defineConfig({
   test: {
+    reporters: [
+      'default',
+      ...(report === undefined ? [] : [new JsonReporter({ outputFile: report })]),
+      ...(failures === undefined ? [] : [failureReporter(failures)]),
+    ],
     projects: [
       {
         test: {

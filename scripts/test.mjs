@@ -18,6 +18,8 @@ const GROUPS = {
 
 const { groups, files, name } = readArguments(process.argv.slice(2));
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** What failed and how, for the end: what is above it may be thousands of lines. */
+const failures = [];
 process.chdir(ROOT);
 ensureDependencies();
 
@@ -29,6 +31,7 @@ if (needNetwork) build();
 const network = needNetwork ? privateNetwork() : undefined;
 for (const group of chosen) await runGroup(group);
 
+if (failures.length > 0) console.log(`What failed:\n\n${failures.join('\n\n')}\n`);
 if (total.passed + total.failed + total.skipped === 0) console.error('No test was found.');
 if (total.failed > 0 || total.passed === 0) process.exitCode = 1;
 console.log(
@@ -89,27 +92,37 @@ async function runGroup(group) {
   const reason = await hindrance(group);
   if (reason !== undefined) {
     console.log(`SKIPPED ${group}: ${reason}`);
-    total[process.env['CI'] === 'true' ? 'failed' : 'skipped']++;
+    if (process.env['CI'] === 'true') {
+      total.failed++;
+      failures.push(`${group}: nothing may be skipped where CI is true; ${reason}`);
+    } else total.skipped++;
     return;
   }
   const begun = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'moat-test-'));
   const report = join(folder, 'report.json');
-  const code = await vitest([
+  const failed = join(folder, 'failures.json');
+  const code = await vitest({ MOAT_TEST_REPORT: report, MOAT_TEST_FAILURES: failed }, [
     'run',
     // Also `kernel-alone`.
     ...['--project', group, '--project', `${group}-*`],
-    ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...files,
   ]);
-  const result = count(code, existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined);
+  const result = count(code, read(report));
+  const told = read(failed) ?? [];
+  failures.push(...told);
+  if (told.length === 0 && result.failed > 0) failures.push(`${group}: the runner ended with ${code}`);
   rmSync(folder, { recursive: true });
   for (const key of Object.keys(total)) total[key] += result[key];
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   console.log(
     `${group}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped in ${seconds} s\n`,
   );
+}
+
+function read(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
 }
 
 /** Why a group cannot run here, if it cannot. */
@@ -134,8 +147,9 @@ async function hindrance(group) {
 }
 
 /** The private networks are made in there, one for each file (scripts/private-pool.mjs). */
-function vitest(args) {
-  return runHere(process.execPath, ['node_modules/vitest/vitest.mjs', ...args]);
+function vitest(env, args) {
+  const all = { ...process.env, ...env };
+  return runHere(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], all);
 }
 
 /** A file that fails outside its tests (import, beforeAll) counts as one failed test, and so does a runner that broke. */
