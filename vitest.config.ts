@@ -7,8 +7,20 @@ import { privatePool } from './scripts/private-pool.mjs';
 
 const slow = { pool: privatePool, testTimeout: 120_000, hookTimeout: 180_000 } as const;
 
-/** What makes the machine busy: after the others of the group. */
-const ALONE = ['window', 'parallel', 'kill', 'fault-matrix'].map((name) => `test/kernel/${name}.test.ts`);
+const kernelTests = (...names: readonly string[]): string[] =>
+  names.map((name) => `test/kernel/${name}.test.ts`);
+
+/** What says how long something takes or lasts: the others give way to it, as many as they are. */
+const TIMED = kernelTests(
+  ...['ban', 'boot-ladder', 'daemon', 'deny-ends-flows', 'lock', 'lockout', 'names', 'panic', 'peer-confirm'],
+  ...['session-ends', 'temporary', 'ufw-defects/ssh', 'way-back-trials'],
+);
+
+/** What makes the machine busy, however much it gives way: after the others of the group. */
+const ALONE = kernelTests('window', 'parallel', 'kill', 'fault-matrix');
+
+/** The tests of a kernel wait more than they compute. */
+const SIDE_BY_SIDE = availableParallelism() + 1;
 
 /** Where `npm test` reads the results. */
 const { MOAT_TEST_REPORT: report, MOAT_TEST_FAILURES: failures } = process.env;
@@ -42,16 +54,17 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
-          exclude: [...ALONE],
-          // They wait more than they compute.
-          maxWorkers: availableParallelism() + 1,
+          exclude: [...TIMED, ...ALONE],
+          maxWorkers: SIDE_BY_SIDE,
+          setupFiles: ['test/kernel/give-way.ts'],
           ...slow,
         },
       },
+      { test: { name: 'kernel-timed', include: TIMED, maxWorkers: SIDE_BY_SIDE, ...slow } },
       {
         test: {
           name: 'kernel-alone',
-          include: [...ALONE],
+          include: ALONE,
           maxWorkers: availableParallelism(),
           sequence: { groupOrder: 1 },
           ...slow,

@@ -20,6 +20,19 @@ const RESULTS = {
 
 const resultOf = (error) => RESULTS[error.code] ?? 'unreachable';
 
+/**
+ * Decides after `ms`, but not before what came in meanwhile is read: on a busy machine the answer may be here when the
+ * timer is looked at, and timers are looked at first. Gives what calls it off.
+ */
+function deadline(ms, decide) {
+  let off = false;
+  const timer = setTimeout(() => setImmediate(() => off || decide()), ms);
+  return () => {
+    off = true;
+    clearTimeout(timer);
+  };
+}
+
 function dial({ host, port, timeoutMs = 1500, source, send, bytes = 0 }) {
   return new Promise((resolve) => {
     const begun = performance.now();
@@ -27,7 +40,7 @@ function dial({ host, port, timeoutMs = 1500, source, send, bytes = 0 }) {
     let data = '';
     const socket = connect({ host, port, ...(source ? { localAddress: source } : {}) });
     const finish = (result, code) => {
-      clearTimeout(timer);
+      callOff();
       socket.removeAllListeners();
       socket.on('error', () => {});
       socket.destroy();
@@ -38,7 +51,7 @@ function dial({ host, port, timeoutMs = 1500, source, send, bytes = 0 }) {
         ...(opened && bytes > 0 ? { data } : {}),
       });
     };
-    const timer = setTimeout(() => finish(opened ? 'open' : 'timeout'), timeoutMs);
+    const callOff = deadline(timeoutMs, () => finish(opened ? 'open' : 'timeout'));
     socket.on('error', (error) =>
       opened ? finish('open', error.code) : finish(resultOf(error), error.code),
     );
@@ -60,12 +73,12 @@ function probe({ host, port, timeoutMs = 1500, source, send = 'probe' }) {
     const begun = performance.now();
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     const finish = (result, more = {}) => {
-      clearTimeout(timer);
+      callOff();
       socket.removeAllListeners();
       socket.close();
       resolve({ result, ms: Math.round(performance.now() - begun), ...more });
     };
-    const timer = setTimeout(() => finish('timeout'), timeoutMs);
+    const callOff = deadline(timeoutMs, () => finish('timeout'));
     socket.on('error', (error) => finish(resultOf(error), { code: error.code }));
     socket.on('message', (data) => finish('open', { data: data.toString('latin1') }));
     // Connected, so that an ICMP error for it comes back as an error of the socket.
@@ -80,12 +93,13 @@ let lastKept = 0;
 
 async function keep({ host, port, timeoutMs = 1500, source }) {
   const socket = connect({ host, port, ...(source ? { localAddress: source } : {}) });
-  let timer;
+  let callOff;
   await new Promise((resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no connection to ${host} port ${port}: timeout`)), timeoutMs);
+    const late = () => reject(new Error(`no connection to ${host} port ${port}: timeout`));
+    callOff = deadline(timeoutMs, late);
     socket.once('connect', resolve);
     socket.once('error', reject);
-  }).finally(() => clearTimeout(timer));
+  }).finally(() => callOff());
   const state = { socket, received: '', ended: false };
   socket.on('error', () => {
     state.ended = true;
@@ -110,11 +124,15 @@ function alive({ key, timeoutMs = 1000 }) {
   if (!state || state.ended) return false;
   state.socket.write(token);
   return new Promise((resolve) => {
-    const until = performance.now() + timeoutMs;
+    let late = false;
+    const callOff = deadline(timeoutMs, () => {
+      late = true;
+    });
     const look = () => {
-      if (state.received.includes(token)) resolve(true);
-      else if (state.ended || performance.now() > until) resolve(false);
-      else setTimeout(look, 5);
+      const carried = state.received.includes(token);
+      if (!carried && !state.ended && !late) return setTimeout(look, 5);
+      callOff();
+      resolve(carried);
     };
     look();
   });

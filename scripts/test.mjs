@@ -104,7 +104,7 @@ async function runGroup(group) {
   const failed = join(folder, 'failures.json');
   const code = await vitest({ MOAT_TEST_REPORT: report, MOAT_TEST_FAILURES: failed }, [
     'run',
-    // Also `kernel-alone`.
+    // Also `kernel-timed` and `kernel-alone`.
     ...['--project', group, '--project', `${group}-*`],
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...files,
