@@ -92,7 +92,7 @@ const CASES: readonly (readonly [string, () => readonly RulesetText[]])[] = [
   ["moat's own table before Docker and ufw", () => [ownTable(), dump('docker20_ufw.iptables')]],
 ];
 
-test.each(CASES)('%s: the same rules decide', { timeout: 300_000 }, async (_, texts) => {
+test.each(CASES)('%s: the same rules decide', async (_, texts) => {
   const loaded = await loadRuleset(injector, texts(), { trace: true });
   if (loaded.kind === 'refused') throw new Error(loaded.message);
   const { ruleset } = loaded;

@@ -146,7 +146,7 @@ test.each<[string, () => string[]]>([
   ['udp', () => ['udp', outside, '53']],
   ['IPv6', () => ['tcp', network.blog.addresses.v6, '22']],
   ['what is made here', () => ['out', 'udp', outside, '53']],
-])('--live: a kernel with a copy of the rules says the same of %s', { timeout: 60_000 }, async (_, words) => {
+])('--live: a kernel with a copy of the rules says the same of %s', async (_, words) => {
   const before = await network.server.output('nft', ['list', 'ruleset']);
   const told = await explained(...words(), '--live');
   expect(told.live).toMatchObject({ kind: 'tried', agrees: true });

@@ -40,7 +40,7 @@ async function reached(ports: readonly number[]): Promise<number[]> {
   return open;
 }
 
-test('50 additions and 10 deletions at the same time', { timeout: 200_000 }, async () => {
+test('50 additions and 10 deletions at the same time', async () => {
   const moat = await moatOn(network.server);
   try {
     writeFilePolicy(moat, DELETED);

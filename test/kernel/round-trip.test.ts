@@ -81,7 +81,7 @@ function sample(world: World, most: number, count: number): RandomPolicy[] {
   return fc.sample(policies(world, most), { numRuns: count, seed });
 }
 
-test('300 policies, each whole and from one to the next', { timeout: 300_000 }, async () => {
+test('300 policies, each whole and from one to the next', async () => {
   let current: Table | undefined;
   let changes = 0;
   for (const [i, policy] of sample(WIDE_WORLD, 25, 300).entries()) {
@@ -127,9 +127,7 @@ function neighbour(policy: RandomPolicy, other: RandomPolicy, kind: number): Ran
   }
 }
 
-test('300 small edits, never by replacing the table where base chains stay', {
-  timeout: 300_000,
-}, async () => {
+test('300 small edits, never by replacing the table where base chains stay', async () => {
   const others = sample(WIDE_WORLD, 12, 300);
   let policy = others[0]!;
   await load(renderReplacement(tableOf(policyText(policy))), policy);
@@ -150,7 +148,7 @@ test('300 small edits, never by replacing the table where base chains stay', {
 
 const VERDICTS = { open: 'accept', refused: 'reject', unreachable: 'reject', timeout: 'drop' } as const;
 
-test('40 policies in packets', { timeout: 300_000 }, async () => {
+test('40 policies in packets', async () => {
   const counts = { accept: 0, reject: 0, drop: 0 };
   for (const policy of sample(PACKET_WORLD, 8, 40)) {
     // A limit would count the connections of the test itself.

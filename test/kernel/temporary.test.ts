@@ -76,7 +76,7 @@ test('an allow and a deny end by the kernel alone, in both families', async () =
   expect(await nft('list', 'table', 'inet', 'moat')).not.toContain('until_');
   expect(await moat.ok('reload')).toContain('nothing to do');
   expect(await dial(81)).toBe('open');
-}, 60_000);
+});
 
 test('over reload, a change that goes back, a whole replacement and a boot it keeps the time that is left', async () => {
   await moat.ok('enable', '--confirm', '0');
@@ -110,7 +110,7 @@ test('over reload, a change that goes back, a whole replacement and a boot it ke
   await nft('flush', 'ruleset');
   await network.server.output('sh', ['-c', script]);
   expect(await nft('list', 'table', 'inet', 'moat')).toMatch(/ipv4 timeout (23h|24h|1d)/);
-}, 90_000);
+});
 
 test('a moment in the file; `for` in the file and a moment that is over are told', async () => {
   const soon = new Date(Date.now() + 3_600_000).toISOString().slice(0, 19);

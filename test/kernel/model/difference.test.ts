@@ -223,7 +223,7 @@ async function holdsInKernel(
 
 test.each(PAIRS)('the kernel sees what is told: %s', (...pair) => holdsInKernel(pair));
 
-test('the kernel sees what is told of translations', { timeout: 240_000 }, async () => {
+test('the kernel sees what is told of translations', async () => {
   await injector.addDevices(['eth0', 'docker0']);
   const links = CONTAINERS.map((text) => {
     const parsed = parsePrefix(text);

@@ -59,7 +59,7 @@ function agrees(policy: RandomPolicy, some: readonly Flow[]): void {
 const FLOWS = flows(WIDE_WORLD, WIDE_WORLD.protocols);
 const someFlows = fc.array(FLOWS, { minLength: 30, maxLength: 30 });
 
-test(`${runs(2000)} small policies, 30 flows each`, { timeout: 60_000 }, () => {
+test(`${runs(2000)} small policies, 30 flows each`, () => {
   const counts = { accept: 0, drop: 0, reject: 0 };
   fc.assert(
     fc.property(policies(WIDE_WORLD, 8), someFlows, (policy, some) => {
@@ -72,7 +72,7 @@ test(`${runs(2000)} small policies, 30 flows each`, { timeout: 60_000 }, () => {
   expect(Math.min(...Object.values(counts))).toBeGreaterThan(runs(5000));
 });
 
-test(`${runs(300)} policies of up to 60 sentences, where many share one rule`, { timeout: 60_000 }, () => {
+test(`${runs(300)} policies of up to 60 sentences, where many share one rule`, () => {
   fc.assert(
     fc.property(policies(WIDE_WORLD, 60), someFlows, (policy, some) => agrees(policy, some)),
     { numRuns: runs(300) },

@@ -38,7 +38,7 @@ function meanings(policy: Policy, facts: MachineFacts): Record<'ipv4' | 'ipv6', 
 
 const NUMBERS = { tcp: 6, udp: 17, esp: 50, gre: 47, igmp: 2, ah: 51 } as const;
 
-test('as the first sentence that fits: 250 policies, 40 flows each', { timeout: 60_000 }, () => {
+test('as the first sentence that fits: 250 policies, 40 flows each', () => {
   const counts = new Map<string, number>();
   const some = fc.array(flows(WIDE_WORLD, WIDE_WORLD.protocols), { minLength: 40, maxLength: 40 });
   fc.assert(
@@ -76,9 +76,7 @@ test('as the first sentence that fits: 250 policies, 40 flows each', { timeout: 
   );
 });
 
-test(`as the compiled table is walked, in every state, hook and with containers: ${runs(200)} policies, 60 packets each`, {
-  timeout: 60_000,
-}, () => {
+test(`as the compiled table is walked, in every state, hook and with containers: ${runs(200)} policies, 60 packets each`, () => {
   const counts = new Map<string, number>();
   const some = fc.array(arrivals(WIDE_WORLD), { minLength: 60, maxLength: 60 });
   fc.assert(

@@ -240,5 +240,5 @@ describe('random changes', () => {
       { numRuns: runs(3000) },
     );
     expect(Math.min(harmless, narrowing)).toBeGreaterThan(runs(300));
-  }, 60_000);
+  });
 });

@@ -226,7 +226,7 @@ describe('sentences', () => {
       { numRuns: runs(50_000) },
     );
     expect(accepted).toBeGreaterThan(runs(20_000));
-  }, 60_000);
+  });
 
   it(`with mistakes get a place and an expectation, ${runs(50_000)} times`, () => {
     let refused = 0;
@@ -252,7 +252,7 @@ describe('sentences', () => {
       { numRuns: runs(50_000) },
     );
     expect(refused).toBeGreaterThan(runs(20_000));
-  }, 60_000);
+  });
 });
 
 const eol = oneOf('\n', '\n', '\n', '\r\n');
@@ -331,7 +331,7 @@ describe('policy files', () => {
       { numRuns: runs(10_000) },
     );
     expect(refused).toBeGreaterThan(runs(4000));
-  }, 60_000);
+  });
 
   it('come back to the byte when what was added is deleted', () => {
     let added = 0;
@@ -363,7 +363,7 @@ describe('policy files', () => {
       { numRuns: runs(3000) },
     );
     expect(added).toBeGreaterThan(runs(1000));
-  }, 60_000);
+  });
 
   it('keep every other line through any edit', () => {
     const settings = oneOf(
@@ -412,5 +412,5 @@ describe('policy files', () => {
       ),
       { numRuns: runs(4000) },
     );
-  }, 60_000);
+  });
 });

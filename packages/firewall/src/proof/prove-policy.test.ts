@@ -21,7 +21,7 @@ function parsed(text: string, answers: HostAnswers = NO_ANSWERS): Policy {
   return result.file.policy;
 }
 
-test('what compile makes of random policies is what they mean', { timeout: 60_000 }, () => {
+test('what compile makes of random policies is what they mean', () => {
   fc.assert(
     fc.property(policies(WIDE_WORLD, 10), fc.constantFrom(...FACTS), (random, facts) => {
       const policy = parsed(policyText(random));
@@ -35,9 +35,7 @@ test('what compile makes of random policies is what they mean', { timeout: 60_00
   );
 });
 
-test('a name means what it was answered with, as if that were written; unanswered it is nobody', {
-  timeout: 60_000,
-}, () => {
+test('a name means what it was answered with, as if that were written; unanswered it is nobody', () => {
   const prefix = (text: string) => {
     const result = parsePrefix(text);
     if ('problem' in result) throw new Error(text);
