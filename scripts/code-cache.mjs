@@ -1,9 +1,10 @@
-// Code cache: runs `moat --help` and `moat test` once out of the bundle and keeps what V8 compiled on the way.
+// Code cache: runs a few commands once out of the bundle and keeps what V8 compiled on the way.
 // A process of its own.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 
 /** Sentences of each kind, so that what compiles and proves them is compiled too. */
@@ -15,6 +16,14 @@ allow in on eth0 from blog to any port 3306 proto tcp
 deny from 192.0.2.0/24
 expect deny from 192.0.2.9 to any port 5432
 `;
+
+const dump = (name) => fileURLToPath(new URL(`../test/rulesets/${name}`, import.meta.url));
+const COMMANDS = [
+  ['--help'],
+  ['test'],
+  ['audit', '--ruleset', dump('docker20_ufw.iptables')],
+  ['audit', '--ruleset', dump('firewalld_ipset_policy.nft.json')],
+];
 
 const [bundle, cache] = process.argv.slice(2);
 // The same words around the bundle as in bin/moat, or V8 refuses the cache there.
@@ -34,8 +43,8 @@ process.on('exit', () => {
 Object.assign(process.env, { MOAT_ROOT: root, DOCKER_HOST: `unix://${root}/none`, PATH: root });
 process.geteuid = () => 0;
 for (const stream of [process.stdout, process.stderr]) stream.write = () => true;
-for (const verb of ['--help', 'test']) {
-  process.argv = [process.execPath, bundle, verb];
+for (const words of COMMANDS) {
+  process.argv = [process.execPath, bundle, ...words];
   const main = { exports: {} };
   script.runInThisContext()(main.exports, createRequire(bundle), main, bundle, dirname(bundle));
 }
