@@ -1,5 +1,7 @@
 // Private network: how to run a command where the machine's own firewall, /run and /etc cannot be touched.
+
 import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
 import { systemPath } from './debian.mjs';
 
@@ -92,10 +94,13 @@ export function runInside(network, command, args, env = process.env) {
  * @param {string} command
  * @param {readonly string[]} args
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {string} [printed] a file for what it prints; else it prints where this process does
  * @returns {Promise<number>} its exit code (128 + n if signal n ended it)
  */
-export function runHere(command, args, env = process.env) {
-  const child = spawn(command, args, { stdio: 'inherit', env });
+export function runHere(command, args, env = process.env, printed = undefined) {
+  const file = printed === undefined ? undefined : openSync(printed, 'a', 0o600);
+  const child = spawn(command, args, { stdio: file === undefined ? 'inherit' : ['ignore', file, file], env });
+  if (file !== undefined) closeSync(file);
   // The terminal sends ^C to the child as well; this process waits for it to clean up.
   const ignore = () => {};
   process.on('SIGINT', ignore);

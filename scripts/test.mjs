@@ -7,14 +7,28 @@ import { ensurePackages } from './debian.mjs';
 import { ensureDependencies, ROOT } from './dependencies.mjs';
 import { privateNetwork, runHere, runInside } from './private-network.mjs';
 
-/** Where each group's tests are; all but `unit` change firewall rules and run in a private network. */
+/** Where each group's tests are. */
 const GROUPS = {
-  unit: ['packages', 'lab', 'test/unit'],
+  unit: ['packages/netfilter', 'packages/firewall', 'packages/guard/src', 'lab', 'test/unit'],
+  guard: ['packages/guard/test'],
   kernel: ['test/kernel'],
+  timed: ['test/timed'],
   docker: ['test/docker'],
   daemons: ['test/daemons'],
   system: ['test/system'],
 };
+
+/** All others change firewall rules, and run in private networks. */
+const ANYWHERE = ['unit', 'guard'];
+
+/**
+ * Two lanes side by side: what computes runs at low priority (give-way.ts) and gets what those that wait for clocks,
+ * packets and daemons leave of the machine, which is most of it.
+ */
+const LANES = [
+  ['unit', 'guard', 'kernel'],
+  ['timed', 'docker', 'daemons', 'system'],
+];
 
 const { groups, files, name } = readArguments(process.argv.slice(2));
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -24,16 +38,30 @@ process.chdir(ROOT);
 ensureDependencies();
 
 const chosen = groups.filter((group) => testFiles(group).length > 0);
-const needNetwork = chosen.some((group) => group !== 'unit');
+const needNetwork = chosen.some((group) => !ANYWHERE.includes(group));
 const missing = needNetwork ? ensurePackages('test') : [];
 const missingDaemons = chosen.includes('daemons') ? ensurePackages('daemons') : [];
 if (needNetwork) build();
 const network = needNetwork ? privateNetwork() : undefined;
-for (const group of chosen) await runGroup(group);
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    interrupted = true;
+  });
+const lanes = LANES.map((lane) => lane.filter((group) => chosen.includes(group))).filter(
+  ({ length }) => length > 0,
+);
+await Promise.all(
+  lanes.map(async (lane, i) => {
+    // Two at once would be hard to read: the first shows what it does, the other what it did.
+    for (const group of lane) if (!interrupted) await runGroup(group, i === 0);
+  }),
+);
 
 if (failures.length > 0) console.log(`What failed:\n\n${failures.join('\n\n')}\n`);
 if (total.passed + total.failed + total.skipped === 0) console.error('No test was found.');
-if (total.failed > 0 || total.passed === 0) process.exitCode = 1;
+if (total.failed > 0 || total.passed === 0 || interrupted) process.exitCode = 1;
+if (interrupted) console.log('Interrupted: some were not run.');
 console.log(
   `${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
 );
@@ -88,7 +116,8 @@ function build() {
   }
 }
 
-async function runGroup(group) {
+async function runGroup(group, live) {
+  const begun = performance.now();
   const reason = await hindrance(group);
   if (reason !== undefined) {
     console.log(`SKIPPED ${group}: ${reason}`);
@@ -98,17 +127,20 @@ async function runGroup(group) {
     } else total.skipped++;
     return;
   }
-  const begun = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'moat-test-'));
   const report = join(folder, 'report.json');
   const failed = join(folder, 'failures.json');
-  const code = await vitest({ MOAT_TEST_REPORT: report, MOAT_TEST_FAILURES: failed }, [
-    'run',
-    // Also `kernel-timed` and `kernel-alone`.
-    ...['--project', group, '--project', `${group}-*`],
+  const printed = join(folder, 'printed');
+  const env = { ...process.env, MOAT_TEST_REPORT: report, MOAT_TEST_FAILURES: failed };
+  const words = [
+    'node_modules/vitest/vitest.mjs',
+    ...['run', '--project', group],
     ...(name === undefined ? [] : ['--testNamePattern', name]),
     ...files,
-  ]);
+  ];
+  // The private networks are made in there, one for each file (scripts/private-pool.mjs).
+  const code = await runHere(process.execPath, words, env, live ? undefined : printed);
+  if (!live) process.stdout.write(readFileSync(printed));
   const result = count(code, read(report));
   const told = read(failed) ?? [];
   failures.push(...told);
@@ -127,10 +159,10 @@ function read(file) {
 
 /** Why a group cannot run here, if it cannot. */
 async function hindrance(group) {
-  if (group === 'unit') return undefined;
+  if (ANYWHERE.includes(group)) return undefined;
   if (missing.length > 0) return `these packages are missing: ${missing.join(' ')}`;
   if (network.kind === 'none') return `${network.reason}; ${network.remedy}`;
-  if (group === 'kernel') return undefined;
+  if (group === 'kernel' || group === 'timed') return undefined;
   if (network.kind === 'user') return 'needs root';
   if (group === 'daemons')
     return missingDaemons.length > 0 ? `these packages are missing: ${missingDaemons.join(' ')}` : undefined;
@@ -144,12 +176,6 @@ async function hindrance(group) {
   if (spawnSync(process.execPath, make, { stdio: 'inherit' }).status !== 0)
     return 'no Debian can be made here, see above';
   return (await trial('debian-trial.ts', 'boot')) === 0 ? undefined : 'no Debian boots here, see above';
-}
-
-/** The private networks are made in there, one for each file (scripts/private-pool.mjs). */
-function vitest(env, args) {
-  const all = { ...process.env, ...env };
-  return runHere(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], all);
 }
 
 /** A file that fails outside its tests (import, beforeAll) counts as one failed test, and so does a runner that broke. */

@@ -287,14 +287,14 @@ test('an nft that hangs: the way back does not wait for ever', async () => {
     { env: { ...moat.env, PATH: `${bin}:${process.env['PATH']}` } },
   );
   try {
-    expect(await eventually(20_000, async () => existsSync(join(bin, 'hangs')))).toBe(true);
+    expect(await eventually(60_000, async () => existsSync(join(bin, 'hangs')))).toBe(true);
     expect(sameTable(await loadedTable(network.server), before.table)).toBe(false);
     const back = async (): Promise<boolean> => sameTable(await loadedTable(network.server), before.table);
-    expect(await eventually(25_000, back)).toBe(true);
-    expect(await eventually(5000, async () => !isPending())).toBe(true);
+    expect(await eventually(60_000, back)).toBe(true);
+    expect(await eventually(30_000, async () => !isPending())).toBe(true);
     expect(readFileSync(moat.policy, 'utf8')).toBe(before.text);
     // Neither the command nor its nft may go on afterwards and load what nobody confirmed.
-    expect(await eventually(5000, async () => hanging.signalCode === 'SIGKILL')).toBe(true);
+    expect(await eventually(30_000, async () => hanging.signalCode === 'SIGKILL')).toBe(true);
   } finally {
     hanging.kill('SIGKILL');
   }

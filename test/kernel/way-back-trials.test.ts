@@ -16,7 +16,7 @@ import { endWayBacks } from './way-backs.ts';
 const TRIALS = 25;
 /** Machines that take turns at the trials of one kind. */
 const LANES = 2;
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 /** A machine on which trials of one kind are made, one after the other. */
 interface Lane {
@@ -154,58 +154,53 @@ async function clockMoved(name: string): Promise<Lane> {
   };
 }
 
-test.runIf(isRealRoot())(
-  'a hundred of a hundred',
-  async () => {
-    const begun = performance.now();
-    const lanes: { readonly kind: Kind; readonly lane: Lane; readonly l: number }[] = [];
-    // One after the other: networks are named by what is free.
-    for (const [k, kind] of KINDS.entries()) {
-      for (let l = 0; l < LANES; l++) lanes.push({ kind, lane: await kind.lane(`trial-${k}-${l}`), l });
-    }
-    const waits = new Map<Kind, number[]>(KINDS.map((kind) => [kind, []]));
-    const failures: string[] = [];
-    try {
-      await Promise.all(
-        lanes.map(async ({ kind, lane, l }) => {
-          await lane.moat.ok('allow', '80');
-          await lane.moat.ok('enable', '--confirm', '0');
-          const before = await stateOf(lane);
-          for (let number = l; number < TRIALS; number += LANES) {
-            const lines = logOf(lane).length;
-            try {
-              const due = await lane.trial(number);
-              const fired = await eventually(LIMIT_MS, async () => logOf(lane).length > lines);
-              if (!fired) throw new Error('it did not fire');
-              waits.get(kind)!.push((performance.now() - due) / 1000);
-              await lane.mend();
-              expect(logOf(lane).slice(lines)).toEqual([expect.stringContaining(kind.reason)]);
-              expect(await stateOf(lane)).toEqual(before);
-            } catch (error) {
-              failures.push(`${kind.name}, trial ${number}: ${(error as Error).message}`);
-            }
+test.runIf(isRealRoot())('a hundred of a hundred', async () => {
+  const begun = performance.now();
+  const lanes: { readonly kind: Kind; readonly lane: Lane; readonly l: number }[] = [];
+  // One after the other: networks are named by what is free.
+  for (const [k, kind] of KINDS.entries()) {
+    for (let l = 0; l < LANES; l++) lanes.push({ kind, lane: await kind.lane(`trial-${k}-${l}`), l });
+  }
+  const waits = new Map<Kind, number[]>(KINDS.map((kind) => [kind, []]));
+  const failures: string[] = [];
+  try {
+    await Promise.all(
+      lanes.map(async ({ kind, lane, l }) => {
+        await lane.moat.ok('allow', '80');
+        await lane.moat.ok('enable', '--confirm', '0');
+        const before = await stateOf(lane);
+        for (let number = l; number < TRIALS; number += LANES) {
+          const lines = logOf(lane).length;
+          try {
+            const due = await lane.trial(number);
+            const fired = await eventually(LIMIT_MS, async () => logOf(lane).length > lines);
+            if (!fired) throw new Error('it did not fire');
+            waits.get(kind)!.push((performance.now() - due) / 1000);
+            await lane.mend();
+            expect(logOf(lane).slice(lines)).toEqual([expect.stringContaining(kind.reason)]);
+            expect(await stateOf(lane)).toEqual(before);
+          } catch (error) {
+            failures.push(`${kind.name}, trial ${number}: ${(error as Error).message}`);
           }
-        }),
-      );
-    } finally {
-      for (const { lane } of lanes) {
-        endWayBacks(lane.moat.root);
-        await lane.stop();
-        await lane.moat.destroy();
-      }
+        }
+      }),
+    );
+  } finally {
+    for (const { lane } of lanes) {
+      endWayBacks(lane.moat.root);
+      await lane.stop();
+      await lane.moat.destroy();
     }
-    for (const [{ name }, seconds] of waits) {
-      const range = `${Math.min(...seconds).toFixed(1)} to ${Math.max(...seconds).toFixed(1)} s after`;
-      console.log(`${name.padEnd(14)}  ${seconds.length} of ${TRIALS}, ${range}`);
-    }
-    const total = KINDS.length * TRIALS;
-    const seconds = ((performance.now() - begun) / 1000).toFixed(0);
-    console.log(`the way back fired in ${total - failures.length} of ${total} trials, in ${seconds} s`);
-    expect(failures).toEqual([]);
-    // Half a minute on two cores that nobody else uses.
-  },
-  400_000,
-);
+  }
+  for (const [{ name }, seconds] of waits) {
+    const range = `${Math.min(...seconds).toFixed(1)} to ${Math.max(...seconds).toFixed(1)} s after`;
+    console.log(`${name.padEnd(14)}  ${seconds.length} of ${TRIALS}, ${range}`);
+  }
+  const total = KINDS.length * TRIALS;
+  const seconds = ((performance.now() - begun) / 1000).toFixed(0);
+  console.log(`the way back fired in ${total - failures.length} of ${total} trials, in ${seconds} s`);
+  expect(failures).toEqual([]);
+});
 
 function logOf({ moat }: Lane): string[] {
   const file = join(moat.root, 'var/lib/moat/way-back.log');
@@ -216,7 +211,7 @@ function logOf({ moat }: Lane): string[] {
 async function stateOf({ machine, moat }: Lane): Promise<object> {
   const pending = join(moat.root, 'var/lib/moat/pending');
   // The last thing that the way back does after it has written its line.
-  await eventually(2000, async () => !existsSync(pending));
+  await eventually(30_000, async () => !existsSync(pending));
   return {
     rules: await machine.output('nft', ['-s', 'list', 'table', 'inet', 'moat']),
     policy: readFileSync(moat.policy, 'utf8'),

@@ -11,8 +11,8 @@ import { eventually, pause } from '../../lab/waiting.ts';
 import { daemonUnit } from '../../packages/firewall/src/apply/daemon-unit.ts';
 import { pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { documentedSchema, schemaProblems } from '../json-schema.ts';
-import { loadedTable, sameTable, tableOf } from './loaded.ts';
-import { commandLine } from './way-backs.ts';
+import { loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
+import { commandLine } from '../kernel/way-backs.ts';
 
 type Event = { readonly event: string; readonly time: string; readonly [field: string]: unknown };
 
@@ -65,7 +65,7 @@ async function startDaemon(): Promise<Daemon> {
     rest = lines.pop()!;
     events.push(...lines.map((line) => JSON.parse(line) as Event));
   });
-  const next: Daemon['next'] = async (from, fits, limitMs = 5000) => {
+  const next: Daemon['next'] = async (from, fits, limitMs = 30_000) => {
     const found = (): Event | undefined => events.slice(from).find(fits);
     await eventually(limitMs, async () => found() !== undefined);
     const event = found();
@@ -186,7 +186,7 @@ test('what moat itself does is neither undone nor taken for others’ doing', as
   await moat.ok('calm', '--confirm', '0');
   await moat.ok('delete', 'allow', '443/tcp', '--confirm', '1');
   const waits = join(moat.root, 'var/lib/moat/pending');
-  expect(await eventually(10_000, async () => !existsSync(waits))).toBe(true);
+  expect(await eventually(30_000, async () => !existsSync(waits))).toBe(true);
   expect(policyText()).toContain('allow 443/tcp');
   await pause(700);
   expect(await isWhole()).toBe(true);

@@ -10,7 +10,7 @@ import { isRealRoot } from '../../lab/privilege.ts';
 import { publishContainer, removeContainer } from '../../lab/published-container.ts';
 import { startUfw } from '../../lab/ufw.ts';
 import { eventually, pause } from '../../lab/waiting.ts';
-import { endWayBacks } from './way-backs.ts';
+import { endWayBacks } from '../kernel/way-backs.ts';
 
 let network: Network;
 let moat: Moat;
@@ -40,8 +40,9 @@ afterEach(async () => {
   await moat.destroy();
 });
 
-const alive = (flows: readonly Connection[]): Promise<boolean[]> =>
-  Promise.all(flows.map((flow) => flow.alive(700)));
+/** Those that are alive say so at once. */
+const alive = (flows: readonly Connection[], limitMs = 5000): Promise<boolean[]> =>
+  Promise.all(flows.map((flow) => flow.alive(limitMs)));
 
 async function fourFlows(from: Agent): Promise<Connection[]> {
   const { v4, v6 } = network.server.addresses;
@@ -76,7 +77,7 @@ test('a deny ends what it refuses, host and container, v4 and v6, and nothing el
   const begun = performance.now();
   expect(said).toContain('ended what the new rules refuse: 192.0.2.9 → 203.0.113.130 80/tcp');
   expect(said).not.toContain('203.0.113.7');
-  expect(await alive(flows)).toEqual([false, false, false, false]);
+  expect(await alive(flows, 700)).toEqual([false, false, false, false]);
   console.log(
     `moat: 4 flows ended, seen ${((performance.now() - begun) / 1000).toFixed(1)} s after the deny`,
   );
@@ -113,13 +114,13 @@ test('--keep-flows leaves them; a change that goes back lets the next ones in', 
   await moat.ok('enable', '--confirm', '0');
   const flow = await agents.third.connect(network.server.addresses.v4, 80);
   expect(await moat.ok('delete', 'allow', '80/tcp', '--keep-flows', '--confirm', '1')).not.toContain('ended');
-  expect(await flow.alive(700)).toBe(true);
+  expect(await flow.alive(5000)).toBe(true);
   const open = async () =>
     (await agents.third.dial(network.server.addresses.v4, 80, { timeoutMs: 500 })).result === 'open';
-  expect(await eventually(6000, open)).toBe(true);
+  expect(await eventually(30_000, open)).toBe(true);
   await moat.ok('delete', 'allow', '80/tcp', '--confirm', '1');
   expect(await flow.alive(700)).toBe(false);
-  expect(await eventually(6000, open)).toBe(true);
+  expect(await eventually(30_000, open)).toBe(true);
 });
 
 test('the admin’s own connection is not ended, whatever the rule says', async () => {
@@ -144,14 +145,14 @@ test.runIf(isRealRoot())('the same on ufw: what runs goes on after the deny', as
   try {
     for (const words of ['allow 80/tcp', '--force enable']) await ufw.ufw(words.split(' '));
     const flow = await agents.third.connect(network.server.addresses.v4, 80);
-    expect(await flow.alive(700)).toBe(true);
+    expect(await flow.alive(5000)).toBe(true);
     const denied = await ufw.ufw('insert 1 deny from 192.0.2.9'.split(' '));
     expect(denied.code).toBe(0);
     expect((await agents.third.dial(network.server.addresses.v4, 80, { timeoutMs: 500 })).result).toBe(
       'timeout',
     );
     await pause(1500);
-    const still = await flow.alive(700);
+    const still = await flow.alive(5000);
     console.log(`ufw: after the deny new connections time out, the old one is ${still ? 'alive' : 'dead'}`);
     expect(still).toBe(true);
   } finally {

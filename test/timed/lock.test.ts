@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MOAT_PROGRAM, moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { eventually } from '../../lab/waiting.ts';
-import { loadedTable, sameTable, tableOf } from './loaded.ts';
+import { loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
 
 let network: Network;
 
@@ -28,9 +28,9 @@ test('who waits for a command that hangs is told which one it is', async () => {
   const children = (): string => readFileSync(`/proc/${hanging.pid}/task/${hanging.pid}/children`, 'utf8');
   try {
     const holder = (): string => readFileSync(join(moat.root, 'run/moat/lock'), 'utf8');
-    expect(await eventually(20_000, async () => /enable/.test(holder()))).toBe(true);
+    expect(await eventually(60_000, async () => /enable/.test(holder()))).toBe(true);
     // It would give up its nft after a minute, which is as long as the others wait.
-    expect(await eventually(20_000, async () => children().trim() !== '')).toBe(true);
+    expect(await eventually(60_000, async () => children().trim() !== '')).toBe(true);
     hanging.kill('SIGSTOP');
     const begun = performance.now();
     const [allow, disable, status, dry] = await Promise.all([

@@ -11,7 +11,7 @@ import { bootStarter } from '../../packages/firewall/src/apply/boot-script.ts';
 import { openrcScript, sysvScript } from '../../packages/firewall/src/apply/init-script.ts';
 import { pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { sealed } from '../../packages/firewall/src/kernel/sealed-text.ts';
-import { loadedTable, sameTable, tableOf } from './loaded.ts';
+import { loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
 
 const FILES = ['boot.nft', 'boot.before.nft', 'boot.sh', 'bans'] as const;
 type File = (typeof FILES)[number];

@@ -9,8 +9,8 @@ import { isRealRoot } from '../../lab/privilege.ts';
 import type { SshOptions, SshSession } from '../../lab/ssh.ts';
 import { type Sshd, startSshd } from '../../lab/sshd.ts';
 import { eventually, pause } from '../../lab/waiting.ts';
-import { loadedTable, sameTable, tableOf } from './loaded.ts';
-import { endWayBacks } from './way-backs.ts';
+import { loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
+import { endWayBacks } from '../kernel/way-backs.ts';
 
 // sshd changes users for the first part of a login, which only the machine's own root can.
 const asRoot = test.runIf(isRealRoot());
@@ -194,10 +194,10 @@ asRoot('not confirmed: all is back, though moat is dead, Node is gone and the se
   await say(session, 'allow 80');
   await say(session, 'enable --confirm 0');
   const before = policy();
-  const words = 'delete allow 22 --allow-lockout --confirm 5';
+  const words = 'delete allow 22 --allow-lockout --confirm 10';
   const started = await session.run(`${node} ${MOAT_PROGRAM} ${words} >/dev/null 2>&1 & echo $!`);
   const pid = Number(started!.stdout);
-  expect(await eventually(10_000, async () => !(await inForce(before)))).toBe(true);
+  expect(await eventually(30_000, async () => !(await inForce(before)))).toBe(true);
   const changed = performance.now();
   try {
     process.kill(pid, 'SIGKILL');
@@ -208,12 +208,12 @@ asRoot('not confirmed: all is back, though moat is dead, Node is gone and the se
   expect((await session.run(`${node} --version`))?.code).toBe(126);
   await sessions.pop()!.close();
   expect((await sshd!.command(network.outside, 'true', { connectSeconds: 1 })).code).toBe(255);
-  expect(await eventually(15_000, async () => inForce(before))).toBe(true);
+  expect(await eventually(30_000, async () => inForce(before))).toBe(true);
   const seconds = (performance.now() - changed) / 1000;
-  console.log(`the old rules were back ${seconds.toFixed(1)} s after the new ones (5 asked for)`);
-  expect(seconds).toBeGreaterThan(3);
-  expect(seconds).toBeLessThan(8);
-  expect(await eventually(2000, async () => policy() === before && !isPending())).toBe(true);
+  console.log(`the old rules were back ${seconds.toFixed(1)} s after the new ones (10 asked for)`);
+  expect(seconds).toBeGreaterThan(8);
+  expect(seconds).toBeLessThan(13);
+  expect(await eventually(10_000, async () => policy() === before && !isPending())).toBe(true);
   await login();
 });
 
@@ -223,18 +223,18 @@ asRoot(
     const session = await login();
     await say(session, 'allow 80');
     const before = policy();
-    const enabled = await say(session, 'enable --allow-lockout --confirm 3');
+    const enabled = await say(session, 'enable --allow-lockout --confirm 9');
     expect(enabled.code).toBe(0);
     // Never more than was asked for; less where loading took its time.
-    expect(enabled.stdout).toMatch(/within [123] s/);
+    expect(enabled.stdout).toMatch(/within [1-9] s/);
     expect(await isLoaded()).toBe(true);
     // Dead, not disconnected: the shell's end must not take the way back with it.
     await session.run('kill -9 $$', 100);
     await sessions.pop()!.close();
-    expect(await eventually(10_000, async () => !(await isLoaded()))).toBe(true);
+    expect(await eventually(30_000, async () => !(await isLoaded()))).toBe(true);
     expect(policy()).toBe(before);
     expect(existsSync(join(moat.root, 'var/lib/moat/boot.nft'))).toBe(false);
-    expect(await eventually(2000, async () => !isPending())).toBe(true);
+    expect(await eventually(10_000, async () => !isPending())).toBe(true);
     await login();
   },
 );
@@ -244,7 +244,7 @@ asRoot(
   async () => {
     const session = await login();
     await say(session, 'allow 22');
-    expect((await say(session, 'enable --confirm 6')).code).toBe(0);
+    expect((await say(session, 'enable --confirm 20')).code).toBe(0);
     const refused = await say(session, 'confirm');
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain('is older than the change');
@@ -260,7 +260,7 @@ asRoot(
     const fresh = await login();
     expect((await say(fresh, 'confirm')).code).toBe(0);
     expect(isPending()).toBe(false);
-    await pause(8000);
+    await pause(21_000);
     expect(await inForce(policy())).toBe(true);
     expect(existsSync(join(moat.root, 'var/lib/moat/boot.nft'))).toBe(true);
     expect(existsSync(`${moat.policy}.not-confirmed`)).toBe(false);
@@ -271,20 +271,21 @@ test('a second change joins the first: everything goes back together, and not be
   for (const port of ['22', '80', '81']) await moat.ok('allow', port);
   await moat.ok('enable', '--confirm', '0');
   const before = policy();
-  await moat.ok('delete', 'allow', '80', '--confirm', '4');
+  await moat.ok('delete', 'allow', '80', '--confirm', '12');
+  const first = performance.now();
   await pause(1500);
   // What opens something waits with it.
   expect(await moat.ok('allow', '8080/tcp')).toContain('joins the change');
-  await moat.ok('delete', 'allow', '81', '--confirm', '7');
+  await moat.ok('delete', 'allow', '81', '--confirm', '20');
   const second = performance.now();
   const after = policy();
-  await pause(5000);
+  await pause(first + 13_000 - performance.now());
   // The first clock has run down by now.
   expect(await inForce(after)).toBe(true);
   expect(policy()).toBe(after);
-  expect(await eventually(8000, async () => inForce(before))).toBe(true);
-  expect(performance.now() - second).toBeGreaterThan(6000);
-  expect(await eventually(2000, async () => policy() === before)).toBe(true);
+  expect(await eventually(30_000, async () => inForce(before))).toBe(true);
+  expect(performance.now() - second).toBeGreaterThan(19_000);
+  expect(await eventually(10_000, async () => policy() === before)).toBe(true);
   expect(readFileSync(`${moat.policy}.not-confirmed`, 'utf8')).toBe(after);
   // And the next command starts from there.
   await moat.ok('allow', '443/tcp');
@@ -293,9 +294,9 @@ test('a second change joins the first: everything goes back together, and not be
 });
 
 test('a console, which no connection leads to, can enable and confirm', async () => {
-  await moat.ok('enable', '--confirm', '4');
+  await moat.ok('enable', '--confirm', '8');
   expect(await moat.ok('confirm')).toContain('Confirmed');
-  await pause(5000);
+  await pause(9000);
   expect(await isLoaded()).toBe(true);
   expect(isPending()).toBe(false);
 });
@@ -306,10 +307,10 @@ test('an edit by hand, reloaded and not confirmed: the old file is back, the edi
   const before = policy();
   const edited = `# mine\n${before.replace('allow 80\n', '')}allow 9000/tcp\n`;
   writeFileSync(moat.policy, edited);
-  expect(await moat.ok('reload', '--confirm', '2')).toMatch(/within [12] s/);
+  expect(await moat.ok('reload', '--confirm', '8')).toMatch(/within [1-8] s/);
   expect(await inForce(edited)).toBe(true);
-  expect(await eventually(8000, async () => inForce(before))).toBe(true);
-  expect(await eventually(2000, async () => !isPending())).toBe(true);
+  expect(await eventually(30_000, async () => inForce(before))).toBe(true);
+  expect(await eventually(10_000, async () => !isPending())).toBe(true);
   expect(policy()).toBe(before);
   expect(readFileSync(`${moat.policy}.not-confirmed`, 'utf8')).toBe(edited);
   expect(await moat.ok('status')).not.toContain('was edited and is not in force');
@@ -321,9 +322,9 @@ test('a policy that is a symbolic link stays one, through a change and through t
   const kept = join(moat.root, 'kept-in-git');
   await network.server.output('sh', ['-ec', `mv ${moat.policy} ${kept}; ln -s ${kept} ${moat.policy}`]);
   const before = policy();
-  await moat.ok('delete', 'allow', '80', '--confirm', '1');
+  await moat.ok('delete', 'allow', '80', '--confirm', '6');
   expect(readFileSync(kept, 'utf8')).not.toBe(before);
-  expect(await eventually(8000, async () => !isPending())).toBe(true);
+  expect(await eventually(30_000, async () => !isPending())).toBe(true);
   expect(readFileSync(kept, 'utf8')).toBe(before);
   expect(await network.server.output('readlink', [moat.policy])).toBe(`${kept}\n`);
 });

@@ -5,7 +5,7 @@ import { type Agent, type ProberReport, type ProberTarget, startAgent } from '..
 import { type Moat, moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { pause } from '../../lab/waiting.ts';
-import { loadedTable, sameTable, tableOf } from './loaded.ts';
+import { loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
 
 let network: Network;
 let moat: Moat;

@@ -1,5 +1,5 @@
 // A banned address reaches nothing, and the ban ends by itself: real packets, kernel timeouts, no program of ours.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Agent, startAgent } from '../../lab/agent.ts';
@@ -7,8 +7,8 @@ import { type LoginServer, logIn, startLoginServer } from '../../lab/login.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { publishContainer, removeContainer } from '../../lab/published-container.ts';
-import { eventually, pause } from '../../lab/waiting.ts';
-import { endWayBacks } from './way-backs.ts';
+import { eventually } from '../../lab/waiting.ts';
+import { endWayBacks } from '../kernel/way-backs.ts';
 
 let network: Network;
 let moat: Moat;
@@ -68,7 +68,7 @@ test('a banned address reaches neither host nor container, and its flows end wit
     ]);
     const flows = await Promise.all([80, 81].map((port) => third.connect(network.server.addresses.v4, port)));
     const other = await blog.connect(network.server.addresses.v4, 80);
-    expect(await Promise.all(flows.map((flow) => flow.alive(500)))).toEqual([true, true]);
+    expect(await Promise.all(flows.map((flow) => flow.alive(5000)))).toEqual([true, true]);
     const said = await moat.ok('ban', THIRD.v4, 'for', '1h', 'because', 'too', 'many', 'guesses');
     const begun = performance.now();
     expect(said).toMatch(/^Banned 192\.0\.2\.9 until 20\S+Z\nEnded \d+ flows that ran\n$/);
@@ -78,7 +78,7 @@ test('a banned address reaches neither host nor container, and its flows end wit
       ...['timeout', 'open', 'timeout'],
     ]);
     expect(await reach(blog)).toBe('open');
-    expect(await other.alive(500)).toBe(true);
+    expect(await other.alive(5000)).toBe(true);
     expect(await network.server.output('conntrack', ['-L', '-s', THIRD.v4])).toBe('');
     await moat.ok('ban', '2001:db8:9::/64');
     expect(await reach(third, 'v6')).toBe('timeout');
@@ -100,7 +100,7 @@ test('a banned address reaches neither host nor container, and its flows end wit
 
 test('a ban ends by itself, survives reload, a whole replacement, the way back, and a boot, with its time left', async () => {
   await moat.ok('enable', '--confirm', '0');
-  await moat.ok('ban', THIRD.v4, 'for', '20s');
+  await moat.ok('ban', THIRD.v4, 'for', '60s');
   const begun = Date.now();
   await moat.ok('ban', '10.9.0.0/16');
   const banned = () => isBannedInKernel('banned_v4', THIRD.v4);
@@ -117,7 +117,7 @@ test('a ban ends by itself, survives reload, a whole replacement, the way back, 
   await moat.ok('delete', 'allow', '443', '--confirm', '1');
   await moat.ok('ban', '10.8.0.0/16');
   expect(
-    await eventually(5000, async () =>
+    await eventually(30_000, async () =>
       (await nft('list', 'chain', 'inet', 'moat', 'incoming')).includes('443'),
     ),
   ).toBe(true);
@@ -135,12 +135,12 @@ test('a ban ends by itself, survives reload, a whole replacement, the way back, 
   expect(await banned()).toBe(true);
   for (const element of ['10.9.1.1', '10.8.1.1'])
     expect(await isBannedInKernel('banned_v4', element)).toBe(true);
-  const open = await eventually(22_000, async () => (await reach(third)) === 'open');
+  const open = await eventually(62_000, async () => (await reach(third)) === 'open');
   const seconds = (Date.now() - begun) / 1000;
-  console.log(`banned for 20 s, open again after ${seconds.toFixed(1)} s`);
+  console.log(`banned for 60 s, open again after ${seconds.toFixed(1)} s`);
   expect(open).toBe(true);
-  expect(seconds).toBeGreaterThan(18);
-  expect(seconds).toBeLessThan(22);
+  expect(seconds).toBeGreaterThan(58);
+  expect(seconds).toBeLessThan(62);
   expect((await bans()).map(({ address }) => address)).toEqual(['10.8.0.0/16', '10.9.0.0/16']);
 });
 
@@ -195,11 +195,12 @@ test('bans that overlap, words that are wrong, and a moat that is not active', a
   expect(await reach(third)).toBe('open');
   await moat.ok('enable', '--confirm', '0');
   expect(await reach(third)).toBe('timeout');
-  await moat.ok('ban', '192.0.2.0/24', 'for', '2s');
+  await moat.ok('ban', '192.0.2.0/24', 'for', '15s');
   expect(await isBannedInKernel('banned_v4', '192.0.2.77')).toBe(true);
   expect(await moat.ok('ban', '192.0.2.78', 'for', '1s')).toContain('is banned for longer already');
-  await pause(2300);
-  expect(await isBannedInKernel('banned_v4', '192.0.2.77')).toBe(false);
+  expect(await eventually(60_000, async () => !(await isBannedInKernel('banned_v4', '192.0.2.77')))).toBe(
+    true,
+  );
   expect(await reach(third)).toBe('timeout');
   // The set says otherwise than the file: it is taken over, and nothing is lost.
   await nft('add', 'element', 'inet', 'moat', 'banned_v4', '{ 10.1.2.3 timeout 1h }');
@@ -214,47 +215,4 @@ test('bans that overlap, words that are wrong, and a moat that is not active', a
   expect((await bans()).map(({ address }) => address)).toContain('10.1.2.3');
   await moat.ok('unban', '10.1.2.3');
   expect(await isBannedInKernel('banned_v4', '10.1.2.3')).toBe(false);
-});
-
-test('100,000 bans load in one go', async () => {
-  await moat.ok('enable', '--confirm', '0');
-  const list = Array.from({ length: 100_000 }, (_, i) =>
-    i % 10 === 0
-      ? `2001:db8:f000:${(i / 10).toString(16)}::/64 for 1d`
-      : `10.${(i >> 15) & 255}.${(i >> 7) & 255}.${(i * 2) & 255} for 1d because list`,
-  );
-  writeFileSync(join(moat.root, 'list'), `${list.join('\n')}\n192.0.2.9\n`);
-  const begun = performance.now();
-  const input = readFileSync(join(moat.root, 'list'), 'utf8');
-  const done = await network.server.run(process.execPath, [MOAT_PROGRAM, 'ban', '-'], {
-    env: moat.env,
-    input,
-  });
-  const loaded = performance.now();
-  expect(done.stderr).toBe('');
-  expect(done.stdout).toContain('Banned 100001 networks and addresses');
-  expect(await reach(third)).toBe('timeout');
-  expect(await isBannedInKernel('banned_v6', '2001:db8:f000:64::1')).toBe(true);
-  const again = performance.now();
-  await moat.ok('ban', '203.0.113.200', 'for', '1h');
-  const one = performance.now();
-  await moat.ok('allow', '443');
-  const changed = performance.now();
-  await nft('flush', 'ruleset');
-  const flushed = performance.now();
-  await network.server.output('sh', [join(moat.root, 'var/lib/moat/boot.sh')]);
-  const booted = performance.now();
-  expect(await reach(third)).toBe('timeout');
-  expect(await isBannedInKernel('banned_v4', '10.0.0.2')).toBe(true);
-  const times = {
-    '100,000 bans': loaded - begun,
-    'one more': one - again,
-    'allow 443': changed - one,
-    boot: booted - flushed,
-  };
-  console.log(
-    Object.entries(times)
-      .map(([what, ms]) => `${what}: ${(ms / 1000).toFixed(1)} s`)
-      .join(', '),
-  );
 });

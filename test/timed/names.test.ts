@@ -12,7 +12,7 @@ import { asking, type NameServer, startNameServer } from '../../lab/name-server.
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { eventually, pause } from '../../lab/waiting.ts';
 import { documentedSchema, schemaProblems } from '../json-schema.ts';
-import { endWayBacks } from './way-backs.ts';
+import { endWayBacks } from '../kernel/way-backs.ts';
 
 type Event = { readonly event: string; readonly time: string; readonly [field: string]: unknown };
 interface Name {
@@ -127,7 +127,7 @@ test('reload asks again: one transaction of elements, no change of the policy, n
   );
   expect(said).toContain('nothing to do');
   expect(await open()).toBe('--oo');
-  await eventually(2000, async () => seen.includes('new generation'));
+  await eventually(30_000, async () => seen.includes('new generation'));
   monitor.kill();
   const lines = seen.trim().split('\n');
   expect(lines.filter((line) => line.includes('new generation'))).toHaveLength(1);
@@ -280,7 +280,7 @@ test('the daemon asks again when the answer is old, and as soon as the network c
   await told(5000, ({ event }) => event === 'repaired');
   expect(await open()).toBe('--o-');
   await nft('flush', 'ruleset');
-  expect(await eventually(5000, async () => (await dumped()).includes(v4(network.outside)))).toBe(true);
+  expect(await eventually(30_000, async () => (await dumped()).includes(v4(network.outside)))).toBe(true);
   expect(await open()).toBe('--o-');
   expect(events.filter(({ event }) => event === 'differs' || event === 'problem')).toEqual([]);
   const objects = events.flatMap((each) => (each.event === 'changed' ? (each['objects'] as string[]) : []));
