@@ -110,7 +110,8 @@ export function guard(
     const held = sealOf(reply.raw);
     // What did not come through the server (`inject`, the upgrades of @fastify/websocket) has no seal.
     const reason = held === undefined ? ambiguity(raw, target) : undefined;
-    const isUpgrade = raw.headers.upgrade !== undefined;
+    // The header alone upgrades nothing: without `Connection: upgrade` it comes with a request, which the server has sealed.
+    const isUpgrade = held === undefined && raw.headers.upgrade !== undefined;
     const found =
       reason !== undefined
         ? { reason }

@@ -283,7 +283,7 @@ function incomingOf({ env }: Context): IncomingMessage | undefined {
 /** Node says whether somebody takes the upgrade; elsewhere whoever asks for one may get it. */
 function isUpgrade(raw: Request, incoming: IncomingMessage | undefined): boolean {
   return incoming === undefined
-    ? raw.headers.has('upgrade')
+    ? raw.headers.get('upgrade')?.toLowerCase() === 'websocket'
     : (incoming as { upgrade?: boolean }).upgrade === true;
 }
 

@@ -3,6 +3,7 @@ import { createServer, type RequestListener, Server, ServerResponse } from 'node
 import { connect as connect2, createServer as createServer2 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import fastifyWebsocket from '@fastify/websocket';
 import { serve } from '@hono/node-server';
 import { serveStatic } from '@hono/node-server/serve-static';
 import Router from '@koa/router';
@@ -361,6 +362,24 @@ describe('servers', () => {
       class Loud extends ServerResponse {}
       const server = createServer({ ServerResponse: Loud }, (_request, response) => response.end('SECRET'));
       server.on('connect', (_request, socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nSECRET'));
+  test('an upgrade header alone is no upgrade', () =>
+    leaksWithoutGuard(
+      async (guarded) => {
+        const app = Fastify();
+        if (guarded) guardFastify(app, { ...NOBODY, public: ['UPGRADE /live'] });
+        await app.register(fastifyWebsocket);
+        app.route({
+          method: 'GET',
+          url: '/live',
+          handler: async () => 'SECRET',
+          wsHandler: (socket) => socket.close(),
+        });
+        await app.listen({ port: 0, host: '127.0.0.1' });
+        return listen(app.server);
+      },
+      [['without `Connection: upgrade`', 'GET /live', ['Upgrade: websocket']]],
+    ));
+
       server.on('checkContinue', (_request, response) => response.end('SECRET'));
       server.on('checkExpectation', (_request, response) => response.end('SECRET'));
       if (guarded) guardHttp(server, { ...NOBODY, public: ['GET /health', 'CONNECT /'] });
