@@ -72,9 +72,12 @@ function inTime(answer: PromiseLike<unknown>, timeout: number): Promise<Finding>
       clearTimeout(timer);
       resolve(found);
     };
-    answer.then(
-      (value) => settle(finding(value)),
-      (error: unknown) => settle({ reason: 'authorize failed', error }),
-    );
+    const failed = (error: unknown) => settle({ reason: 'authorize failed', error });
+    try {
+      answer.then((value) => settle(finding(value)), failed);
+    } catch (error) {
+      // A promise of somebody's own making may throw.
+      failed(error);
+    }
   });
 }

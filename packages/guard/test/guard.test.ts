@@ -114,10 +114,19 @@ describe.each(Object.keys(FRAMEWORKS))('authorize in %s', (name) => {
     expect(await get(url)).toBe('401 ');
     authorize = () => new Promise(() => undefined);
     expect(await get(url)).toBe('401 ');
+    const thenable = {
+      // biome-ignore lint/suspicious/noThenProperty: a promise of somebody's own making.
+      then() {
+        throw new Error('then throws');
+      },
+    };
+    authorize = () => thenable as unknown as Promise<boolean>;
+    expect(await get(url)).toBe('401 ');
     expect(refusals.map(({ reason, error, target }) => [reason, (error as Error)?.message, target])).toEqual([
       ['authorize failed', 'thrown', '/in'],
       ['authorize failed', 'rejected', '/in'],
       ['authorize timed out', undefined, '/in'],
+      ['authorize failed', 'then throws', '/in'],
     ]);
   });
 
