@@ -20,6 +20,7 @@ export { tokenIs } from './token.ts';
 /** The middleware of @koa/router, and of koa-router before it, shows its router. */
 interface Router {
   readonly stack: readonly Layer[];
+  readonly opts?: { readonly routerPath?: string };
   match(path: string, method: string): { readonly pathAndMethod: readonly Layer[]; readonly route: boolean };
 }
 interface Layer {
@@ -36,6 +37,16 @@ interface Visa {
   free: boolean;
 }
 
+const VISA = Symbol('moat visa');
+const ROUTE = Symbol('moat matched route');
+/** A context of Koa, with what a router writes there before it runs a route. */
+interface Routed extends Context {
+  [VISA]?: Visa;
+  [ROUTE]?: unknown;
+  readonly matched?: readonly Layer[];
+  readonly mountPath?: string;
+}
+
 /**
  * Guards a Koa application: all of its middleware, whenever it is added, and upgrades of the server that serves it.
  *
@@ -50,6 +61,7 @@ interface Visa {
 export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Context>): Guard {
   const own = app as unknown as {
     middleware: Middleware[];
+    context: object;
     callback: () => object;
     createContext: (request: IncomingMessage, response: ServerResponse) => Context;
     handleRequest: (context: Context, run: (context: Context) => Promise<unknown>) => unknown;
@@ -69,6 +81,18 @@ export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Co
     refuse(response, judge.refusal(response.req.method, target, found), judge.challenge);
   });
   const { callback, handleRequest } = own;
+  // A router inside of another middleware (composed, mounted) cannot be seen from outside; it notes its route before it runs it.
+  Object.defineProperty(own.context, '_matchedRoute', {
+    configurable: true,
+    get(this: Routed) {
+      return this[ROUTE];
+    },
+    set(this: Routed, route: unknown) {
+      this[ROUTE] = route;
+      const visa = this[VISA];
+      if (visa !== undefined && !visa.free) mustBeDeclared(visa, this);
+    },
+  });
 
   const handle: Guard = { routes: () => routesOf(own.middleware, declared, judge.hasAuthorize) };
   register(app, handle);
@@ -95,6 +119,7 @@ export function guard<State, Ctx>(app: Koa<State, Ctx>, options: GuardOptions<Co
         free: false,
       };
       visa.seal.released = declaration.literal;
+      (context as Routed)[VISA] = visa;
       return handleRequest.call(app, context, () => walk(own.middleware, visa, context));
     }
     const found = judge.ask(context);
@@ -129,13 +154,16 @@ function walk(middleware: readonly Middleware[], visa: Visa, context: Context): 
     }
   };
   const run = (each: Middleware, following: number): unknown => {
-    const { seal } = visa;
-    if (!isOpen(each) || visa.free) return each(context as never, () => dispatch(following));
-    const before = seal.released;
-    seal.released = true;
-    const next: Next = () => {
-      seal.released = before;
-      return dispatch(following);
+    const { seal, declared } = visa;
+    if (isOpen(each)) seal.released = true;
+    if (visa.free || declared.literal || !seal.released)
+      return each(context as never, () => dispatch(following));
+    // What comes after it may not answer instead of it; Koa sends the body at the end, whoever made it.
+    const next: Next = async () => {
+      const { body } = context;
+      seal.released = false;
+      await dispatch(following);
+      if (context.body === body) seal.released = true;
     };
     return each(context as never, next);
   };
@@ -157,6 +185,24 @@ function mayRun(middleware: Middleware, visa: Visa, context: Context): boolean |
   return found instanceof Promise
     ? found.then((later) => settle(visa, context, later))
     : settle(visa, context, found);
+}
+
+/**
+ * Ends a request that a router is about to serve by a route that was not declared. A mounted router has the rest of the
+ * path; its route is the declared one if it is that rest.
+ * @throws Error after the refusal, so that the route does not run
+ */
+function mustBeDeclared(visa: Visa, context: Routed): void {
+  const { declared, path } = visa;
+  const { method, path: here, mountPath, matched: layers = [] } = context;
+  const isMounted = mountPath !== undefined && (here === '/' || path.endsWith(here));
+  const routes = layers.filter(({ methods }) => methods.includes(method));
+  const isDeclared = (layer: Layer) =>
+    (here === path && layer.path === declared.path) || (isMounted && layer.path === here);
+  if (method === declared.method && routes.every(isDeclared)) return;
+  context.respond = false;
+  deny(visa.judge, context, { reason: 'answered by something that is not public' });
+  throw Object.assign(new Error('guard: this route is not public'), { status: 401, expose: true });
 }
 
 /** What `authorize` has said about a request that turned out to be for another route. */
@@ -181,8 +227,12 @@ function matched(middleware: object, context: Context): readonly Layer[] | undef
   const router = routerOf(middleware);
   if (router === undefined) return undefined;
   const { routerPath, newRouterPath } = context as { routerPath?: string; newRouterPath?: string };
-  const { pathAndMethod, route } = router.match(routerPath ?? newRouterPath ?? context.path, context.method);
-  return route ? pathAndMethod.filter(({ methods }) => methods.length > 0) : undefined;
+  const own = router.opts?.routerPath ?? newRouterPath;
+  // Up to version 12 `routerPath` comes before the path; later ones leave the pattern of their last route there.
+  const paths = new Set(own === undefined ? [context.path, routerPath ?? context.path] : [own]);
+  const found = [...paths].map((path) => router.match(path, context.method)).filter(({ route }) => route);
+  if (found.length === 0) return undefined;
+  return found.flatMap(({ pathAndMethod }) => pathAndMethod.filter(({ methods }) => methods.length > 0));
 }
 
 function routesOf(

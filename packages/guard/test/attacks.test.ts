@@ -164,7 +164,19 @@ describe('Koa', () => {
   const start = async (guarded: boolean) => {
     const app = new Koa();
     app.silent = true;
-    if (guarded) guardKoa(app, { ...NOBODY, public: ['GET /health', 'GET /users/:id', 'GET /assets/*path'] });
+    if (guarded) {
+      guardKoa(app, {
+        ...NOBODY,
+        public: [
+          'GET /health',
+          'GET /users/:id',
+          'GET /assets/*path',
+          'GET /gone/:id',
+          'GET /twice/:id',
+          'POST /login',
+        ],
+      });
+    }
     const secret = (ctx: Koa.Context) => {
       ctx.body = 'SECRET';
     };
@@ -187,6 +199,24 @@ describe('Koa', () => {
     plain.redirect('/old', '/secret');
     app.use(plain.routes());
     const port = await listen(createServer(app.callback()));
+    const hidden = new Router();
+    hidden.delete('/login', secret);
+    hidden.get('/hidden/:id', secret);
+    const override = (ctx: Koa.Context, next: Koa.Next) => {
+      ctx.method = ctx.get('x-method') || ctx.method;
+      ctx.path = ctx.get('x-path') || ctx.path;
+      return next();
+    };
+    app.use(mount('/', [override, hidden.routes()]));
+    const first = new Router();
+    const second = new Router();
+    first.get(['/gone/:id', '/twice/:id'], (_ctx, next) => next());
+    second.get('/twice/me', secret);
+    second.get('/twice/:id', (ctx) => {
+      ctx.body = 'fine';
+    });
+    app.use(first.routes()).use(second.routes());
+    app.use((ctx, next) => (ctx.path.startsWith('/gone/') ? secret(ctx) : next()));
     plain.get('/late', secret);
     router.get('/late/er', secret);
     return port;
@@ -210,6 +240,14 @@ describe('Hono', () => {
   const start = async (guarded: boolean) => {
     const app = new Hono();
     if (guarded) {
+      ['middleware after a public route that gives up', 'GET /gone/7'],
+      ['second router after a public route of the first', 'GET /twice/me'],
+      ['method changed beside a hidden router', 'POST /login', ['X-Method: DELETE', 'Content-Length: 0']],
+      [
+        'path changed beside a hidden router',
+        'POST /login',
+        ['X-Method: GET', 'X-Path: /hidden/7', 'Content-Length: 0'],
+      ],
       guardHono(app, {
         ...NOBODY,
         public: ['GET /health', 'GET /users/:id', 'GET /assets/*', 'GET /mounted/x', 'GET /again'],
