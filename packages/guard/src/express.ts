@@ -171,10 +171,7 @@ function hookLayers(app: Application, seen: WeakSet<object>): void {
       if (this.route !== undefined && isDeclared(this, seal.visa, request)) {
         seal.released = true;
         return original.call(this, request, response, (...values: unknown[]) => {
-          // An error of a public route may be answered; what comes after it may not.
-          const [failure] = values;
-          seal.released =
-            failure !== undefined && failure !== null && failure !== 'route' && failure !== 'router';
+          seal.released = isFailure(values[0]);
           next(...values);
         });
       }
@@ -200,12 +197,24 @@ function pass(
   if (end > (outer?.end ?? visa.base)) {
     visa.mount = { outer, end, asDeclared: mountedAsDeclared(visa, outer, request) };
   }
-  seal.released = isOpen(layer.handle);
+  seal.released = isOpen(layer.handle) && request.method === visa.declared.method && isThere(visa, request);
   go((...values) => {
     visa.mount = outer;
-    seal.released = false;
+    seal.released = seal.released && isFailure(values[0]);
     next(...values);
   });
+}
+
+/** An error of what may answer may be answered; what comes after it may not. */
+function isFailure(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== 'route' && value !== 'router';
+}
+
+/** Whether the request is still for the path that was declared, wherever it is mounted now. */
+function isThere({ path, base }: Visa, request: Request): boolean {
+  const mounted = request.baseUrl.slice(base);
+  const rest = pathOf(request.url);
+  return mounted + rest === path || (rest === '/' && mounted === path);
 }
 
 /** Another route than the declared one: runs if `authorize` says yes. */
@@ -224,7 +233,7 @@ function askAfterAll(seal: SealWithVisa, request: Request, response: Response, g
 
 /** Whether the route that is about to serve the request is the one that was declared: same method, same path, same pattern. */
 function isDeclared({ route }: Layer, visa: Visa, request: Request): boolean {
-  const { declared, path, base, mount } = visa;
+  const { declared, base, mount } = visa;
   if (
     route?.path === declared.path &&
     mount === undefined &&
@@ -233,11 +242,9 @@ function isDeclared({ route }: Layer, visa: Visa, request: Request): boolean {
   ) {
     return request.method === declared.method;
   }
-  const mounted = request.baseUrl.slice(base);
-  const rest = pathOf(request.url);
-  const same = mounted + rest === path || (rest === '/' && mounted === path);
-  if (!same || request.method !== declared.method) return false;
+  if (!isThere(visa, request) || request.method !== declared.method) return false;
   for (let each = mount; each !== undefined; each = each.outer) if (!each.asDeclared) return false;
+  const mounted = request.baseUrl.slice(base);
   const depth = slashes(mounted);
   if (mounted.length !== (mount?.end ?? base) - base) return false;
   const tail = declared.segments.slice(depth);

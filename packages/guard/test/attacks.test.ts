@@ -14,7 +14,7 @@ import Koa from 'koa';
 // @ts-expect-error: it has no types of its own
 import mount from 'koa-mount';
 import { afterEach, describe, expect, test } from 'vitest';
-import { guard as guardExpress } from '../src/express.ts';
+import { guard as guardExpress, open as openExpress } from '../src/express.ts';
 import { guard as guardFastify } from '../src/fastify.ts';
 import { guard as guardHono } from '../src/hono.ts';
 import { guard as guardHttp } from '../src/http.ts';
@@ -70,6 +70,7 @@ describe('Express', () => {
     'GET /hints',
     'GET /borrowed',
     'GET /piped',
+    'GET /moved',
   ];
   const start = async (guarded: boolean) => {
     const app = express();
@@ -108,6 +109,14 @@ describe('Express', () => {
     innermost.all('/{*rest}', secret);
     inner.use('/deeper', innermost);
     app.use('/mounted', inner);
+    app.use((request, _response, next) => {
+      if (request.url === '/moved') request.url = '/vault';
+      next();
+    });
+    app.use(
+      '/vault',
+      openExpress((_request, response) => void response.send('SECRET')),
+    );
     app.use('/assets', secret);
     app.get('/secret', secret);
     app.get('/fails', () => {
@@ -139,6 +148,7 @@ describe('Express', () => {
       ['handed to the application again', 'GET /redirected'],
       ['rewritten by a middleware', 'GET /users/late'],
       ['middleware at a public pattern', 'GET /assets/a.css'],
+      ['rewritten to a marked middleware', 'GET /moved'],
       ['error handler', 'GET /fails'],
       ['route added late', 'GET /late'],
       ['catch-all added late', 'GET /nothing'],
@@ -189,16 +199,6 @@ describe('Koa', () => {
       if (ctx.path === '/health' && ctx.query['as'] === 'secret') ctx.path = '/secret';
       await next();
     });
-    const router = new Router({ prefix: '/api' });
-    router.all('/every', secret);
-    router.use(async (ctx, next) => (ctx.get('x-late') === '1' ? secret(ctx) : next()));
-    router.get('/:rest', secret);
-    app.use(router.routes()).use(router.allowedMethods());
-    const plain = new Router();
-    plain.get('/secret', secret);
-    plain.redirect('/old', '/secret');
-    app.use(plain.routes());
-    const port = await listen(createServer(app.callback()));
     const hidden = new Router();
     hidden.delete('/login', secret);
     hidden.get('/hidden/:id', secret);
@@ -217,6 +217,16 @@ describe('Koa', () => {
     });
     app.use(first.routes()).use(second.routes());
     app.use((ctx, next) => (ctx.path.startsWith('/gone/') ? secret(ctx) : next()));
+    const router = new Router({ prefix: '/api' });
+    router.all('/every', secret);
+    router.use(async (ctx, next) => (ctx.get('x-late') === '1' ? secret(ctx) : next()));
+    router.get('/:rest', secret);
+    app.use(router.routes()).use(router.allowedMethods());
+    const plain = new Router();
+    plain.get('/secret', secret);
+    plain.redirect('/old', '/secret');
+    app.use(plain.routes());
+    const port = await listen(createServer(app.callback()));
     plain.get('/late', secret);
     router.get('/late/er', secret);
     return port;
@@ -230,6 +240,14 @@ describe('Koa', () => {
       ['rewritten by a middleware', 'GET /health?as=secret'],
       ['router.all', 'DELETE /api/every'],
       ['parameter', 'GET /api/x'],
+      ['middleware after a public route that gives up', 'GET /gone/7'],
+      ['second router after a public route of the first', 'GET /twice/me'],
+      ['method changed beside a hidden router', 'POST /login', ['X-Method: DELETE', 'Content-Length: 0']],
+      [
+        'path changed beside a hidden router',
+        'POST /login',
+        ['X-Method: GET', 'X-Path: /hidden/7', 'Content-Length: 0'],
+      ],
       ['route added late', 'GET /late'],
       ['route added late to a router with a prefix', 'GET /api/late/er'],
       ['expect', 'GET /late', ['Expect: 100-continue', 'Content-Length: 0']],
@@ -240,14 +258,6 @@ describe('Hono', () => {
   const start = async (guarded: boolean) => {
     const app = new Hono();
     if (guarded) {
-      ['middleware after a public route that gives up', 'GET /gone/7'],
-      ['second router after a public route of the first', 'GET /twice/me'],
-      ['method changed beside a hidden router', 'POST /login', ['X-Method: DELETE', 'Content-Length: 0']],
-      [
-        'path changed beside a hidden router',
-        'POST /login',
-        ['X-Method: GET', 'X-Path: /hidden/7', 'Content-Length: 0'],
-      ],
       guardHono(app, {
         ...NOBODY,
         public: ['GET /health', 'GET /users/:id', 'GET /assets/*', 'GET /mounted/x', 'GET /again'],
@@ -352,6 +362,24 @@ describe('Fastify', () => {
       ['expect', 'GET /every', ['Expect: 100-continue', 'Content-Length: 0']],
     ]));
 
+  test('an upgrade header alone is no upgrade', () =>
+    leaksWithoutGuard(
+      async (guarded) => {
+        const app = Fastify();
+        if (guarded) guardFastify(app, { ...NOBODY, public: ['UPGRADE /live'] });
+        await app.register(fastifyWebsocket);
+        app.route({
+          method: 'GET',
+          url: '/live',
+          handler: async () => 'SECRET',
+          wsHandler: (socket) => socket.close(),
+        });
+        await app.listen({ port: 0, host: '127.0.0.1' });
+        return listen(app.server);
+      },
+      [['without `Connection: upgrade`', 'GET /live', ['Upgrade: websocket']]],
+    ));
+
   test('a route cannot be added when the application runs, guarded or not', async () => {
     const app = Fastify();
     guardFastify(app, NOBODY);
@@ -400,24 +428,6 @@ describe('servers', () => {
       class Loud extends ServerResponse {}
       const server = createServer({ ServerResponse: Loud }, (_request, response) => response.end('SECRET'));
       server.on('connect', (_request, socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nSECRET'));
-  test('an upgrade header alone is no upgrade', () =>
-    leaksWithoutGuard(
-      async (guarded) => {
-        const app = Fastify();
-        if (guarded) guardFastify(app, { ...NOBODY, public: ['UPGRADE /live'] });
-        await app.register(fastifyWebsocket);
-        app.route({
-          method: 'GET',
-          url: '/live',
-          handler: async () => 'SECRET',
-          wsHandler: (socket) => socket.close(),
-        });
-        await app.listen({ port: 0, host: '127.0.0.1' });
-        return listen(app.server);
-      },
-      [['without `Connection: upgrade`', 'GET /live', ['Upgrade: websocket']]],
-    ));
-
       server.on('checkContinue', (_request, response) => response.end('SECRET'));
       server.on('checkExpectation', (_request, response) => response.end('SECRET'));
       if (guarded) guardHttp(server, { ...NOBODY, public: ['GET /health', 'CONNECT /'] });

@@ -206,11 +206,14 @@ describe('order', () => {
 
   test('Express: a public route that gives up does not open what comes after', async () => {
     const app = express();
-    guardExpress(app, { public: ['GET /next', 'GET /throws'] });
+    guardExpress(app, { public: ['GET /next', 'GET /throws', 'GET /in/throws', 'GET /early/throws'] });
     app.get('/next', (_request, _response, next) => next());
-    app.get('/throws', () => {
+    const throws = () => {
       throw new Error('x');
-    });
+    };
+    app.get('/throws', throws);
+    app.use('/in', express.Router().get('/throws', throws));
+    app.use('/early', throws);
     app.use((_request, response) => void response.send('after'));
     app.use((_e: unknown, _q: Request, response: express.Response, _n: express.NextFunction) => {
       response.status(500).send('handled');
@@ -218,6 +221,8 @@ describe('order', () => {
     const url = await listen(createServer(app));
     expect(await get(`${url}/next`)).toBe('401 ');
     expect(await get(`${url}/throws`)).toBe('500 handled');
+    expect(await get(`${url}/in/throws`)).toBe('500 handled');
+    expect(await get(`${url}/early/throws`)).toBe('401 ');
   });
 
   test('Express: a guard inside a mounted application and one around it are both asked', async () => {
