@@ -130,7 +130,11 @@ function guardian(declared: readonly Declaration[], judge: Judge<Context>, gate:
     if (incoming !== undefined) learnServer(incoming, gate);
     const method = isUpgrade(raw, incoming) ? UPGRADE : raw.method;
     const isPublic =
-      way.methods?.has(method) === true || (way.opened && find(method, pathOf(target)) !== undefined);
+      way.methods?.has(method) === true ||
+      // A handler may hand another request to the application; that one is not what Node got.
+      (way.opened &&
+        find(method, pathOf(target)) !== undefined &&
+        pathOf(originForm(raw.url)) === pathOf(target));
     if (isPublic && !asksForMethod(target)) {
       if (way.only !== undefined && method !== UPGRADE) return alone(context, next, way.only, target);
       return limited(context, next, first, target, {

@@ -16,7 +16,7 @@ import mount from 'koa-mount';
 import { afterEach, describe, expect, test } from 'vitest';
 import { guard as guardExpress, open as openExpress } from '../src/express.ts';
 import { guard as guardFastify } from '../src/fastify.ts';
-import { guard as guardHono } from '../src/hono.ts';
+import { guard as guardHono, open as openHono } from '../src/hono.ts';
 import { guard as guardHttp } from '../src/http.ts';
 import { guard as guardKoa } from '../src/koa.ts';
 import { wire } from './wire.ts';
@@ -260,7 +260,14 @@ describe('Hono', () => {
     if (guarded) {
       guardHono(app, {
         ...NOBODY,
-        public: ['GET /health', 'GET /users/:id', 'GET /assets/*', 'GET /mounted/x', 'GET /again'],
+        public: [
+          'GET /health',
+          'GET /users/:id',
+          'GET /assets/*',
+          'GET /mounted/x',
+          'GET /again',
+          'GET /handed',
+        ],
       });
     }
     app.use('/health', async (c, next) => (c.req.query('as') === 'secret' ? c.text('SECRET') : next()));
@@ -272,6 +279,11 @@ describe('Hono', () => {
     app.on(['GET', 'PURGE'], ['/on', '/off'], (c) => c.text('SECRET'));
     app.mount('/mounted', () => new Response('SECRET'));
     app.get('/again', (c) => app.fetch(new Request(new URL('/secret', c.req.url)), c.env));
+    app.get('/handed', (c) => app.fetch(new Request(new URL('/vault/x', c.req.url)), c.env));
+    app.use(
+      '/vault/*',
+      openHono(async (c) => c.text('SECRET')),
+    );
     app.get('/secret', (c) => c.text('SECRET'));
     app.basePath('/base').get('/x', (c) => c.text('SECRET'));
     const inner = new Hono();
@@ -302,6 +314,7 @@ describe('Hono', () => {
       ['optional parameter', 'GET /optional'],
       ['parameter with a pattern', 'GET /number/7'],
       ['fetched from itself', 'GET /again'],
+      ['marked middleware fetched from itself', 'GET /handed'],
       ['error handler', 'GET /fails'],
       ['not found', 'GET /nothing'],
       ['expect', 'GET /every', ['Expect: 100-continue', 'Content-Length: 0']],
