@@ -1,6 +1,7 @@
 // The command: `npx @moat/guard routes ./app.js` prints which routes an application has and who may use them.
 import { Server } from 'node:net';
 import { resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Route } from './options.ts';
 import { allGuarded } from './registry.ts';
@@ -10,7 +11,7 @@ const USAGE = `usage: npx @moat/guard routes [--json] FILE
 FILE is the module that makes the application and guards it. It is imported; ports that it opens stay closed.
 Exit code: 0, 1 if nothing is guarded or a public route does not exist, 2 for a mistake in the command.`;
 
-/** How long a module may wait for its port before the routes are taken as complete. */
+/** Milliseconds that a module may go on making its application: once it was imported, or once it asked for a port. */
 const SETTLE = 200;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -26,12 +27,13 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const listened = new Promise<void>((done) => {
     Server.prototype.listen = function (this: Server) {
-      setTimeout(done, SETTLE);
+      void setTimeout(SETTLE).then(done);
       return this;
     };
   });
   try {
-    await Promise.race([import(pathToFileURL(resolve(file)).href), listened]);
+    const imported = import(pathToFileURL(resolve(file)).href);
+    await Promise.race([imported.then(() => setTimeout(SETTLE)), listened]);
     const tables: Route[][] = [];
     for (const { guard, ready } of allGuarded()) {
       await ready();

@@ -99,7 +99,23 @@ setInterval(() => 0, 1000);
     );
   program('express.mjs', 'express', 'make()', 'app.listen(1)');
   program('fastify.mjs', 'fastify', 'make({ exposeHeadRoutes: false })', 'await app.listen({ port: 1 })');
-  for (const file of ['express.mjs', 'fastify.mjs']) {
+  // Makes its application after it was imported.
+  box.write(
+    'later.mjs',
+    `import make from 'express';
+import { guard } from '@moat/guard/express';
+const start = async () => {
+  const app = make();
+  await new Promise((done) => setTimeout(done, 20));
+  guard(app, { authorize: () => false, public: ['GET /health'] });
+  app.get('/health', () => 'ok');
+  app.get('/secret', () => 'secret');
+  app.listen(1);
+};
+start();
+`,
+  );
+  for (const file of ['express.mjs', 'fastify.mjs', 'later.mjs']) {
     const done = routes(file);
     expect(done.stderr).toBe('');
     expect(done.stdout).toBe(
