@@ -228,11 +228,16 @@ function matched(middleware: object, context: Context): readonly Layer[] | undef
   if (router === undefined) return undefined;
   const { routerPath, newRouterPath } = context as { routerPath?: string; newRouterPath?: string };
   const own = router.opts?.routerPath ?? newRouterPath;
+  const found = matchedBy(router, own ?? context.path, context);
+  if (own !== undefined || routerPath === undefined || routerPath === context.path) return found;
   // Up to version 12 `routerPath` comes before the path; later ones leave the pattern of their last route there.
-  const paths = new Set(own === undefined ? [context.path, routerPath ?? context.path] : [own]);
-  const found = [...paths].map((path) => router.match(path, context.method)).filter(({ route }) => route);
-  if (found.length === 0) return undefined;
-  return found.flatMap(({ pathAndMethod }) => pathAndMethod.filter(({ methods }) => methods.length > 0));
+  const other = matchedBy(router, routerPath, context);
+  return found === undefined || other === undefined ? (found ?? other) : [...found, ...other];
+}
+
+function matchedBy(router: Router, path: string, { method }: Context): readonly Layer[] | undefined {
+  const { pathAndMethod, route } = router.match(path, method);
+  return route ? pathAndMethod.filter(({ methods }) => methods.length > 0) : undefined;
 }
 
 function routesOf(
