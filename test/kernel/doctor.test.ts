@@ -11,7 +11,7 @@ import { generationText } from '../../packages/firewall/src/kernel/generations.t
 import { documentedSchema, schemaProblems } from '../json-schema.ts';
 import { commandLine } from './way-backs.ts';
 
-vi.setConfig({ maxConcurrency: 3, testTimeout: 60_000, hookTimeout: 60_000 });
+vi.setConfig({ maxConcurrency: 3 });
 
 interface Told {
   readonly ok: boolean;

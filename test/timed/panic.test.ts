@@ -66,7 +66,7 @@ test('abort goes back at once; extend gives more time, and then it goes back all
     expect(nothing.stderr).toContain('no change waits');
   }
   await moat.ok('delete', 'allow', '80/tcp', '--confirm', '8');
-  expect(await moat.ok('confirm', '--extend', '16s')).toMatch(/waits on; 1\ds left/);
+  expect(await moat.ok('confirm', '--extend', '10s')).toMatch(/waits on; 1\ds left/);
   await pause(8500);
   expect(await dial()).toBe('timeout');
   expect((await moat.run('confirm', '--extend', '5x')).code).toBe(2);
