@@ -38,14 +38,15 @@ export function bansOf(lines: readonly BanLine[], now: number): Ban[] {
   return [...bans.values()];
 }
 
-/** The lines that say these bans, those of one set together. */
+/** The lines that say these bans, those of one set together; none for a ban whose time is over. */
 export function banLines(bans: readonly Ban[], now: number): BanLine[] {
+  const lasting = bans.filter(({ until }) => until === undefined || until > now);
   return FAMILIES.flatMap((family) =>
-    banPieces(bans, family).map(({ interval, ban }) => ({
+    banPieces(lasting, family).map(({ interval, ban }) => ({
       set: BAN_SETS[family],
       element: renderValue(pieceOf(family, interval), false),
       until: ban.until ?? 0,
-      left: ban.until === undefined ? 0 : Math.max(0, ban.until - now),
+      left: ban.until === undefined ? 0 : ban.until - now,
       ban: formatPrefix(ban.prefix),
       since: ban.since,
       because: ban.because ?? '',
@@ -76,7 +77,12 @@ export function banChange(
 export function banReplacement(lines: readonly BanLine[], now: number): string {
   return [
     ...FAMILIES.map((family) => `flush set ${TABLE.family} ${TABLE.name} ${BAN_SETS[family]}\n`),
-    ...elementsCommand('add', lines, (line) => timeText(line, now)),
+    // To the kernel, no time is for ever.
+    ...elementsCommand(
+      'add',
+      lines.filter((line) => secondsLeft(line, now) !== 0),
+      (line) => timeText(line, now),
+    ),
   ].join('');
 }
 

@@ -75,22 +75,33 @@ interface Edited {
 }
 
 /** A ban of the same network is replaced; one that is taken back is gone. */
-function edited(bans: readonly Ban[], request: BanRequest, refused: readonly Refused[]): Edited {
+function edited(bans: readonly Ban[], request: BanRequest, refused: readonly Refused[], now: number): Edited {
   const byName = new Map(bans.map((ban) => [formatPrefix(ban.prefix), ban]));
   const notBanned = request.unban.filter((prefix) => !byName.delete(formatPrefix(prefix)));
   const out = new Set(refused.map(({ prefix }) => formatPrefix(prefix)));
   for (const ban of request.ban) {
     const name = formatPrefix(ban.prefix);
-    if (!out.has(name)) byName.set(name, ban);
+    if (!out.has(name) && !isOver(ban, now)) byName.set(name, ban);
   }
   const unbanned = request.unban.filter((prefix) => !notBanned.includes(prefix));
   return { bans: [...byName.values()], unbanned, notBanned };
 }
 
+/** Its time went by while a list was read or another command held the lock. */
+function isOver({ until }: Ban, now: number): boolean {
+  return until !== undefined && until <= now;
+}
+
+function overNotes({ ban }: BanRequest, now: number): string[] {
+  const over = ban.filter((each) => isOver(each, now));
+  return over.map(({ prefix }) => `${formatPrefix(prefix)} was not banned: the time of that ban is over`);
+}
+
 async function planned(paths: Paths, request: BanRequest, refused: readonly Refused[]): Promise<BanResult> {
   const now = seconds();
-  const edit = edited(bansOf(readBanLines(paths), now), request, refused);
-  return result(request, edit, banLines(edit.bans, now), refused, await nftHasTable(), 0, []);
+  const edit = edited(bansOf(readBanLines(paths), now), request, refused, now);
+  const notes = overNotes(request, now);
+  return result(request, edit, banLines(edit.bans, now), refused, await nftHasTable(), 0, notes);
 }
 
 async function changeLocked(
@@ -102,7 +113,7 @@ async function changeLocked(
   makeFolders(paths);
   const now = seconds();
   const before = readBanLines(paths);
-  let edit = edited(bansOf(before, now), request, refused);
+  let edit = edited(bansOf(before, now), request, refused, now);
   const active = await nftHasTable();
   // What is not in the file may have been put into the set by another program.
   const foreign = active && edit.notBanned.length > 0;
@@ -127,7 +138,7 @@ async function changeLocked(
           };
         }
         const others = strangers(loaded, before).flatMap((each) => adopted(each, now));
-        edit = edited([...others, ...bansOf(before, now)], request, refused);
+        edit = edited([...others, ...bansOf(before, now)], request, refused, now);
         lines = banLines(edit.bans, now);
         file = stageBanLines(paths, lines);
         const again = await nftApply(banReplacement(lines, now), { paths, lock });
@@ -142,9 +153,10 @@ async function changeLocked(
     file.abandon();
     return { kind: 'failed', message: (error as Error).message };
   }
-  const fresh = request.ban.filter(({ prefix }) => !refused.some((each) => each.prefix === prefix));
+  const made = new Set(edit.bans);
+  const fresh = request.ban.filter((ban) => made.has(ban));
   const { ended, notes } = active ? await cut(fresh) : { ended: 0, notes: [] };
-  return result(request, edit, lines, refused, active, ended, notes);
+  return result(request, edit, lines, refused, active, ended, [...overNotes(request, now), ...notes]);
 }
 
 function result(

@@ -53,6 +53,14 @@ test('what was not answered keeps what was known, and only that', () => {
   });
 });
 
+test('a family of which every address is refused keeps what was known, though the other one is good', () => {
+  expect(after(is('0.0.0.0'), is('2001:db8::9'))).toMatchObject({
+    addresses: ['192.0.2.1', '2001:db8::9'],
+    answered: NOW,
+    failed: { why: 'refused 0.0.0.0' },
+  });
+});
+
 test.each([
   '0.0.0.0',
   '0.1.2.3',

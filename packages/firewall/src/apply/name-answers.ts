@@ -43,8 +43,8 @@ function isAbsurd({ family, value }: Address): boolean {
 }
 
 /**
- * What is known of a name after it was asked for. What one family failed to be answered with is kept; where no address came
- * at all, or too many, everything is. `now`: seconds since 1970.
+ * What is known of a name after it was asked for. Of a family that was not answered, or only with addresses that are
+ * refused, what was known is kept; where no address came at all, or too many, everything is. `now`: seconds since 1970.
  */
 export function entryAfter(before: NameEntry | undefined, lookup: Lookup, now: number): NameEntry {
   const { name } = lookup;
@@ -65,9 +65,8 @@ export function entryAfter(before: NameEntry | undefined, lookup: Lookup, now: n
   if (came.length > MOST_ADDRESSES) {
     return failedWith(`${came.length} addresses, and ${MOST_ADDRESSES} is the most`);
   }
-  const kept = FAMILIES.filter((family) => lookup[family].kind === 'failed').flatMap((family) =>
-    addressesOf(known).filter((address) => address.family === family),
-  );
+  const lost = FAMILIES.filter((_, i) => judged[i]!.taken.length === 0 && judged[i]!.trouble !== undefined);
+  const kept = addressesOf(known).filter(({ family }) => lost.includes(family));
   const ttls = FAMILIES.map((family) => lookup[family]).flatMap((each) =>
     each.kind === 'addresses' ? each.ttl : [],
   );

@@ -45,10 +45,28 @@ say() {
   logger -t moat -p daemon.warning "$1" 2>/dev/null
 }
 
+# Seconds to wait. flock's own -w is one that busybox does not have.
+take_lock() {
+  left=$1
+  until flock -x -n 9; do
+    [ "$left" -gt 0 ] || return 1
+    left=$((left - 1))
+    sleep 1
+  done
+}
+
+# Follows no link: behind one may be a server that does not answer.
 end_holders() {
-  for holder in $(find /proc/[0-9]*/fd -maxdepth 1 -lname "$(readlink -f "$lock")" 2>/dev/null 9>&-); do
-    holder=\${holder#/proc/}
-    holder=\${holder%%/*}
+  file=$(readlink -f "$lock")
+  holders=$({
+    ls -ln /proc/[0-9]*/fd 2>/dev/null | while read -r line; do
+      case $line in
+        /proc/*/fd:) holder=\${line#/proc/} ;;
+        *" -> $file") echo "\${holder%%/*}" ;;
+      esac
+    done
+  } 9>&-)
+  for holder in $holders; do
     [ "$holder" = "$$" ] || kill -KILL "$holder" 2>/dev/null
   done
 }
@@ -155,11 +173,13 @@ go_back() {
     *) sleep "$2" ;;
   esac
   mkdir -p ${quote(paths.run)}
-  exec 9>>"$lock"
-  if ! flock -x -w 15 9; then
+  # Without \`command\`, a lock that cannot be opened would end the shell.
+  if ! command exec 9>>"$lock"; then
+    say 'the lock cannot be opened; going on without it'
+  elif ! take_lock 15; then
     say 'a command holds the lock for too long and is ended'
     end_holders
-    flock -x -w 5 9 || say 'the lock is still not free; going on without it'
+    take_lock 5 || say 'the lock is still not free; going on without it'
   fi
   [ -f "$pending/token" ] || [ -f "$pending/going" ] || exit 0
   if [ "$1" != boot ] && [ -f "$pending/token" ]; then

@@ -1,4 +1,5 @@
 // How the difference between two sides is told.
+import { differentElsewhere } from '../report/audit-gaps.ts';
 import { compareRulesets, type DifferenceReport } from '../report/difference.ts';
 import { differenceJson, differenceText, tooLargeText } from '../report/difference-text.ts';
 import { ExitCode } from './exit-code.ts';
@@ -11,6 +12,9 @@ export function diffAnswer(a: Side, b: Side): Answer {
   const report = compareRulesets({ ...compared, families });
   const notes = [
     ...problems.map(({ message }) => message),
+    ...differentElsewhere(compared.before, compared.after).map(
+      ({ what, why }) => `${what} is different: ${why}`,
+    ),
     ...(families.length < 2
       ? [
           `only ${families.map((family) => (family === 'ipv4' ? 'IPv4' : 'IPv6')).join('') || 'nothing'} is compared: both say nothing of the rest`,

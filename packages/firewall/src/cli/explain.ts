@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { ruleIds } from '../compile/identity.ts';
 import { snapshotListeners } from '../kernel/snapshot-listeners.ts';
 import { readText } from '../kernel/text-file.ts';
+import { judgesElsewhere } from '../report/audit-gaps.ts';
 import { type Explanation, prepareExplain } from '../report/explain.ts';
 import { explanationJson } from '../report/explain-json.ts';
 import { explanationText } from '../report/explain-text.ts';
@@ -83,7 +84,12 @@ export async function explainVerb(
     const advice = await explainAdvice(context, input, tried.explanation, live);
     told.push({ ...tried, advice });
   }
-  const notes = [...new Set(input.problems.map((problem) => `${problem.in}: ${problem.message}`))];
+  const notes = [
+    ...new Set(input.problems.map((problem) => `${problem.in}: ${problem.message}`)),
+    ...judgesElsewhere({ ruleset: input.ruleset, snapshot: input.snapshot }).map(
+      ({ what, why }) => `not looked at: ${what} (${why})`,
+    ),
+  ];
   const text = [
     ...told.flatMap(({ explanation, advice, live }) => [
       explanationText(explanation, advice, colour),

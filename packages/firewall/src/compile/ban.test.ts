@@ -1,7 +1,7 @@
 import { type Address, parsePrefix, prefixInterval } from '@moat/netfilter';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { banChange, banLines, bansOf } from '../apply/ban-store.ts';
+import { banChange, banLines, banReplacement, bansOf } from '../apply/ban-store.ts';
 import { parseBanLine } from '../kernel/ban-file.ts';
 import { type Ban, banPieces } from './ban.ts';
 
@@ -33,6 +33,14 @@ test('bans that overlap are cut, and the longer one holds', () => {
   // What is left around the middle is no network of its own.
   expect(elements([ban('10.0.0.0/29', 60), ban('10.0.0.3')])[0]).toBe('10.0.0.0-10.0.0.2 60');
   expect(elements([ban('2001:db8::/64', 60)])).toEqual(['2001:db8::/64 60']);
+});
+
+test('a ban whose time is over is nowhere: with no time left the kernel would keep it for ever', () => {
+  expect(elements([ban('192.0.2.9', 0), ban('192.0.2.10', -40), ban('192.0.2.11', 1)])).toEqual([
+    '192.0.2.11 1',
+  ]);
+  const lines = banLines([ban('192.0.2.9', 30), ban('192.0.2.11', 90)], NOW);
+  expect(banReplacement(lines, NOW + 30)).toMatch(/\{ 192\.0\.2\.11 timeout 60s \}/);
 });
 
 test('each address is banned as long as the longest of its bans says', () => {

@@ -5,7 +5,6 @@ import type { Finding } from './finding.ts';
 /** Debian's packages. */
 const PACKAGES: Readonly<Record<string, string>> = {
   flock: 'util-linux',
-  find: 'findutils',
   grep: 'grep',
   awk: 'mawk',
   cmp: 'diffutils',
@@ -25,7 +24,8 @@ export const WAY_BACK_PROGRAMS: readonly string[] = [
     'sleep',
     'sync',
     'readlink',
-    'find',
+    'ls',
+    'timeout',
     'grep',
     'awk',
     'cmp',

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -57,6 +57,25 @@ test('a shell script’s flock and ours exclude each other', async () => {
   expect(refused).toMatchObject({ kind: 'busy', holder: undefined });
   script.stdin.end('\n');
   expect(await withLock(paths, options, () => 'then')).toEqual({ kind: 'done', value: 'then' });
+});
+
+test('a flock that knows no -w, as that of busybox, waits as well', async () => {
+  const usual = process.env['PATH'];
+  const real = execFileSync('sh', ['-c', 'command -v flock'], { encoding: 'utf8' }).trim();
+  const text = `#!/bin/sh\ncase $* in *-w*) echo usage >&2; exit 1 ;; esac\nexec ${real} "$@"\n`;
+  writeFileSync(join(paths.root, 'flock'), text, { mode: 0o755 });
+  process.env['PATH'] = `${paths.root}:${usual}`;
+  try {
+    const first = withLock(paths, options, () => pause(500));
+    await pause(100);
+    const late = withLock(paths, { ...options, waitMs: 100 }, () => 'never');
+    const then = withLock(paths, options, () => 'then');
+    expect(await late).toMatchObject({ kind: 'busy' });
+    expect(await then).toEqual({ kind: 'done', value: 'then' });
+    await first;
+  } finally {
+    process.env['PATH'] = usual;
+  }
 });
 
 test('the lock of a process that was killed is free', async () => {

@@ -1,6 +1,7 @@
 // The one lock that commands, the daemon and the shell scripts of the way back share.
 import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { makeFolder, type Paths } from './paths.ts';
 import { toolPath } from './process.ts';
 
@@ -39,7 +40,7 @@ export async function withLock<T>(
   makeFolder(paths.run);
   const fd = openSync(paths.lock, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
-    const taken = (await flock(fd, 0)) || (options.waitMs > 0 && (await flock(fd, options.waitMs)));
+    const taken = (await flock(fd, 0)) || (options.waitMs > 0 && (await waited(fd, options.waitMs)));
     if (!taken) return busy(paths, options);
     ftruncateSync(fd);
     writeSync(fd, `${process.pid} ${options.command.replace(/\s+/g, ' ')}\n`, 0);
@@ -52,6 +53,19 @@ export async function withLock<T>(
     closeSync(fd);
   }
 }
+
+async function waited(fd: number, waitMs: number): Promise<boolean> {
+  const end = performance.now() + waitMs;
+  if (await flock(fd, waitMs)) return true;
+  // The flock of busybox knows no -w, and ends as if it had waited.
+  while (performance.now() < end) {
+    await pause(Math.min(AGAIN_MS, waitMs));
+    if (await flock(fd, 0)) return true;
+  }
+  return false;
+}
+
+const AGAIN_MS = 200;
 
 /** Node has no flock(2). The program flock locks the description that it inherits, and we keep it open. */
 function flock(fd: number, waitMs: number): Promise<boolean> {

@@ -10,6 +10,7 @@ import {
   type RulesetProblem,
   type Snapshot,
   type Table,
+  tableDifferences,
   unknownParts,
 } from '@moat/netfilter';
 import { type RulePlace, rulePlace } from './rule-place.ts';
@@ -80,21 +81,7 @@ export function notSeen(
       why: 'a cloud provider, a router or a load balancer may close what is open here',
     },
   ];
-  for (const { kind, device, detail } of snapshot?.bypasses ?? []) {
-    list.push({
-      what: `${BYPASSES[kind]}${device === undefined ? '' : ` on ${device}`}: ${detail}`,
-      why: 'it may drop, answer or pass on packets before any rule sees them',
-    });
-  }
-  for (const table of ruleset.tables.filter(filtersElsewhere)) {
-    list.push({
-      what: `table ${table.family} ${table.name}`,
-      why:
-        table.family === 'bridge'
-          ? 'it filters frames between ports of a bridge'
-          : 'it filters at an interface, before all other rules',
-    });
-  }
+  list.push(...judgesElsewhere({ ruleset, snapshot }));
   for (const { what, why } of snapshot?.missing ?? []) list.push({ what, why });
   if (snapshot !== undefined && !snapshot.consistent)
     list.push({ what: 'rules at one moment', why: 'they changed while they were read' });
@@ -111,12 +98,57 @@ export function notSeen(
   return list;
 }
 
-/** Rules at places that the analysis does not go through. */
-function filtersElsewhere({ family, chains }: Table): boolean {
-  const early = chains.some(({ base, rules }) => base?.hook === 'ingress' && rules.length > 0);
-  const bridge =
-    family === 'bridge' && chains.some(({ base, rules }) => base !== undefined && rules.length > 0);
-  return early || bridge;
+/** What may decide on packets at places that no answer looks at. */
+export function judgesElsewhere({
+  ruleset,
+  snapshot,
+}: {
+  readonly ruleset: Ruleset;
+  readonly snapshot: Snapshot | undefined;
+}): NotSeen[] {
+  return [
+    ...(snapshot?.bypasses ?? []).map(({ kind, device, detail }) => ({
+      what: `${BYPASSES[kind]}${device === undefined ? '' : ` on ${device}`}: ${detail}`,
+      why: 'it may drop, answer or pass on packets before any rule sees them',
+    })),
+    ...ruleset.tables.filter(filtersElsewhere).map(({ family, name }) => ({
+      what: `table ${family} ${name}`,
+      why:
+        family === 'bridge'
+          ? 'it filters frames between ports of a bridge'
+          : 'it filters at an interface, outside of all other rules',
+    })),
+  ];
+}
+
+/** Tables that do not say the same before and after, at places where nothing is compared. */
+export function differentElsewhere(before: Ruleset, after: Ruleset): NotSeen[] {
+  const name = (table: Table): string => `${table.family} ${table.name}`;
+  const [old, young] = [before, after].map(
+    ({ tables }) => new Map(tables.filter(filtersElsewhere).map((table) => [name(table), table])),
+  );
+  return [...new Set([...old!.keys(), ...young!.keys()])].flatMap((key) => {
+    const [a, b] = [old!.get(key), young!.get(key)];
+    if (a !== undefined && b !== undefined && sameTable(a, b)) return [];
+    return { what: `table ${key}`, why: 'what it filters is not compared' };
+  });
+}
+
+function sameTable(a: Table, b: Table): boolean {
+  const rest = ({ maps, objects, chains }: Table): string =>
+    JSON.stringify([maps, objects, chains.map(({ name, base }) => [name, base?.devices])]);
+  return tableDifferences(a, b).length === 0 && rest(a) === rest(b);
+}
+
+/** Rules, or a policy that drops, at places that the analysis does not go through. */
+function filtersElsewhere({ family, dormant, chains }: Table): boolean {
+  if (dormant === true) return false;
+  return chains.some(
+    ({ base, rules }) =>
+      base !== undefined &&
+      (family === 'bridge' || base.hook === 'ingress' || base.hook === 'egress') &&
+      (rules.length > 0 || base.policy === 'drop'),
+  );
 }
 
 /** In words: what makes it uncertain whether a rule lets a packet through. */

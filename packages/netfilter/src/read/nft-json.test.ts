@@ -373,6 +373,15 @@ test('anything but a listing is an empty ruleset', () => {
   }
 });
 
+test('a table sleeps also where nft prints freed memory in the place of its flag', () => {
+  const dormant = (flags: unknown): unknown =>
+    readNftJson({ nftables: [{ table: { family: 'inet', name: 't', flags } }] }).tables[0]?.dormant;
+  for (const flags of ['dormant', ['owner', 'dormant'], 't', 'Lester Gooch #5']) {
+    expect(dormant(flags)).toBe(true);
+  }
+  for (const flags of [undefined, 'owner', ['owner', 'persist']]) expect(dormant(flags)).toBeUndefined();
+});
+
 test('maps, objects, flowtables and a sleeping table', () => {
   const { tables } = readNftJson({
     nftables: [

@@ -91,7 +91,7 @@ export function readNftJson(json: Json): Ruleset {
     if (kind === 'metainfo' || !isObject(body)) continue;
     const draft = draftOf(body, kind === 'table' ? 'name' : 'table');
     const name = text(body['name']);
-    if (kind === 'table') draft.dormant = list(body['flags']).includes('dormant');
+    if (kind === 'table') draft.dormant = list(body['flags']).some(isDormant);
     else if (kind === 'set' || (kind === 'meter' && body['type'] !== undefined)) {
       draft.sets.push(readSet(body));
     } else if (kind === 'map') {
@@ -106,6 +106,14 @@ export function readNftJson(json: Json): Ruleset {
     } else draft.unknown.push(item);
   }
   return { tables: [...drafts.values()].map(finish) };
+}
+
+/**
+ * nft up to 1.0.8 prints memory that it has freed where one flag stands, such as the table's name (json.c,
+ * `table_flags_json`); `dormant` is the one that its versions let a table keep.
+ */
+function isDormant(flag: Json): boolean {
+  return flag !== 'owner' && flag !== 'persist';
 }
 
 /** `{"add": {"rule": …}}` and `{"rule": …}` alike. */

@@ -40,19 +40,19 @@ export function renderSet(set: NamedSet): string {
     ...(flags.length > 0 ? [`    flags ${flags.join(',')}`] : []),
     ...(set.size === undefined ? [] : [`    size ${set.size}`]),
     ...(set.timeout === undefined ? [] : [`    timeout ${set.timeout}s`]),
-    ...(set.elements.length > 0 ? [`    elements = { ${renderElements(set)} }`] : []),
+    ...elementLines(set),
     '  }',
   ].join('\n');
 }
 
-/** The elements, each with the time that it has left. */
-export function renderElements({ elements, expires }: NamedSet): string {
-  return elements
-    .map((element, i) => {
-      const left = expires?.[i];
-      return renderValue(element, false) + (left === undefined ? '' : ` timeout ${renderSeconds(left)}`);
-    })
-    .join(', ');
+/** The elements, each with the time that it has left. Not those in their last second: to the kernel, no time is for ever. */
+function elementLines({ elements, expires }: NamedSet): string[] {
+  const texts = elements.flatMap((element, i) => {
+    const left = expires?.[i];
+    if (left === undefined) return renderValue(element, false);
+    return left > 0 ? `${renderValue(element, false)} timeout ${renderSeconds(left)}` : [];
+  });
+  return texts.length === 0 ? [] : [`    elements = { ${texts.join(', ')} }`];
 }
 
 /** nft takes no more than eight digits of one unit (datatype.c, `time_parse`). */
