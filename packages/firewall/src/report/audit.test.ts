@@ -265,3 +265,18 @@ test('the JSON is as documented, and a value that is not is found', () => {
     expect(schemaProblems(schema, value)).toEqual([expect.stringMatching(/^\/exposures\/0\/port: /)]);
   }
 });
+
+test('what lets in frames to more than this host opens no TCP port: TCP takes none of them', () => {
+  const dump = `*filter
+:INPUT DROP [0:0]
+-A INPUT -m pkttype --pkt-type broadcast -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+COMMIT
+`;
+  const sockets = [socket('sshd', 22), socket('mysqld', 3306), socket('dhcpd', 67, '0.0.0.0', 'udp')];
+  const { exposures } = audited({ rulesets: { iptables: dump, ip6tables: dump }, sockets });
+  const open = exposures
+    .filter(({ reaches }) => reaches.kind === 'process')
+    .map(({ family, proto, ports }) => `${family} ${proto} ${ports.first}`);
+  expect(open.sort()).toEqual(['ipv4 tcp 22', 'ipv4 udp 67', 'ipv6 tcp 22']);
+});

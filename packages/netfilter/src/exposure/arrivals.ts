@@ -108,9 +108,11 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
   const dst = types === undefined ? unicast(family) : subtractIntervals(types['local'] ?? [], [loopback]);
   const fromOutside = packetsWhere(space, { state: 'new', iif: outside });
   const first = intersectPackets(fromOutside, packetsWhere(space, { dst }));
+  // Others drop frames that were sent to more than this host: TCP (tcp_v4_rcv, tcp_v6_rcv), and whoever passes packets on (ip_forward).
+  const toThisHost = space.layout.fields.some(({ name }) => name === 'pkttype') ? { pkttype: ['host'] } : {};
   // A TCP connection begins with SYN alone.
   const begins = unionPackets(space, [
-    packetsWhere(space, { proto: 'tcp', tcpflags: 2 }),
+    packetsWhere(space, { proto: 'tcp', tcpflags: 2, ...toThisHost }),
     packetsWhere(space, {
       proto: [
         { first: 0, last: 5 },
@@ -124,7 +126,7 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
   if (passing === undefined) return these;
   const behind = intersectPackets(
     intersectPackets(fromOutside, begins),
-    packetsWhere(space, { dst: others }),
+    packetsWhere(space, { dst: others, ...toThisHost }),
   );
   return { ...these, direct: { decision: passing, asked: hold(behind) } };
 }
