@@ -42,12 +42,12 @@ export async function logIn(from: Machine, server: Machine): Promise<Login> {
   const connected = await answered(0);
   if (connected.code !== 0) throw new Error(`no login from ${from.name}: ${connected.output}`);
   let last = 0;
-  return {
-    run: (line) => {
-      last++;
-      child.stdin.write(`${JSON.stringify({ id: last, line })}\n`);
-      return answered(last);
-    },
-    close: () => child.stdin.end(),
+  const run: Login['run'] = (line) => {
+    last++;
+    child.stdin.write(`${JSON.stringify({ id: last, line })}\n`);
+    return answered(last);
   };
+  // A connection is there before the process that sits at its end.
+  await run('true');
+  return { run, close: () => child.stdin.end() };
 }
