@@ -2,13 +2,9 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const LONG = [
-  'fault-matrix',
-  'faults',
-  'model/random',
-  'model/real',
-  'round-trip',
-  'ban',
-  'way-back-trials',
+  ...['fault-matrix', 'faults', 'model/random', 'model/real', 'round-trip', 'way-back-trials', 'many-bans'],
+  ...['ufw-defects/files', 'ufw-defects/machine', 'ufw-defects/order'],
+  ...['window', 'lockout', 'ban', 'temporary'],
 ].map((name) => `/${name}.test.ts`);
 
 function rank({ moduleId }: TestSpecification): number {
