@@ -71,8 +71,9 @@ function canonicalStatement(statement: Statement): Statement {
 
 function canonicalRight(right: Operand | SetSource): Operand | SetSource {
   if (right.kind === 'named' || right.kind === 'expression') return right;
-  if (right.kind !== 'elements') return right.kind === 'prefix' ? mergeValues([right])[0]! : right;
-  const merged = mergeValues(right.elements);
+  if (right.kind !== 'elements' && right.kind !== 'prefix' && right.kind !== 'range') return right;
+  // nft lists a set whose elements are next to each other as the range that they are, and takes either.
+  const merged = mergeValues(right.kind === 'elements' ? right.elements : [right]);
   // A set of one is a plain comparison.
   return merged.length === 1 ? merged[0]! : { kind: 'elements', elements: merged };
 }

@@ -57,6 +57,11 @@ describe('spelled otherwise, said the same', () => {
       match('dport', { kind: 'range', first: number(1), last: number(3) }),
     ],
     [
+      'neighbours that are no one network, and their range',
+      match('saddr', oneOf(address('192.0.2.1'), prefix('192.0.2.2/31'))),
+      match('saddr', { kind: 'range', first: address('192.0.2.1'), last: address('192.0.2.3') }),
+    ],
+    [
       'counters that have counted',
       { kind: 'counter', packets: 0, bytes: 0 },
       { kind: 'counter', packets: 9, bytes: 99 },
