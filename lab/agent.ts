@@ -37,6 +37,10 @@ export type Connection = {
   close(): Promise<void>;
 };
 
+/** Which of them are alive; those that are say so at once. */
+export const areAlive = (flows: readonly Connection[], limitMs = 5000): Promise<boolean[]> =>
+  Promise.all(flows.map((flow) => flow.alive(limitMs)));
+
 /** What a prober counted at one target; transitions in order of the attempts' beginnings, ms since the epoch. */
 export type ProberReport = {
   readonly name: string;

@@ -1,5 +1,4 @@
 // Private network: how to run a command where the machine's own firewall, /run and /etc cannot be touched.
-
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { basename } from 'node:path';

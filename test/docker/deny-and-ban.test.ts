@@ -1,7 +1,7 @@
 // With a real engine: what a deny and a ban end, to the host and through a published port; beside it, ufw's deny.
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Agent, type Connection, startAgent } from '../../lab/agent.ts';
+import { type Agent, areAlive, type Connection, startAgent } from '../../lab/agent.ts';
 import { type Docker, startDocker } from '../../lab/docker.ts';
 import type { Machine } from '../../lab/machine.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
@@ -64,9 +64,6 @@ const reach = (agent: Agent): Promise<string[]> =>
       async (port) => (await agent.dial(network.server.addresses.v4, port, { timeoutMs: 600 })).result,
     ),
   );
-/** Those that are alive say so at once. */
-const alive = (flows: readonly Connection[], limitMs = 5000): Promise<boolean[]> =>
-  Promise.all(flows.map((flow) => flow.alive(limitMs)));
 
 /** Talks over each flow without a pause while `work` runs and after; gives when each was last answered, in ms after it. */
 async function lastAnswers(flows: readonly Connection[], work: () => Promise<unknown>): Promise<number[]> {
@@ -101,7 +98,7 @@ test('a deny on ufw: new connections are refused to the host alone, and what run
     const flows = await flowsOf(third);
     expect((await ufw.ufw(`insert 1 deny from ${BAD}`.split(' '))).code).toBe(0);
     await pause(1500);
-    const still = await alive(flows);
+    const still = await areAlive(flows);
     const after = await reach(third);
     console.log(`ufw:  1.5 s after the deny the old flows (host, container) are alive: ${still.join(', ')}`);
     console.log(`ufw:  new connections: host ${after[0]}, container ${after[1]}`);
@@ -119,7 +116,7 @@ test('a deny on moat: what runs to host and container ends within a second, the 
   const [admin, adminHere] = await Promise.all([network.outside, network.third].map((from) => login(from)));
   const flows = await flowsOf(third);
   const others = await flowsOf(blog);
-  expect(await alive([...flows, ...others])).toEqual([true, true, true, true]);
+  expect(await areAlive([...flows, ...others])).toEqual([true, true, true, true]);
   const lasts = await lastAnswers(flows, () =>
     // Also an admin who sits where it is denied keeps the session that he has.
     moat.ok('prepend', 'deny', 'from', BAD, '--allow-lockout', '--confirm', '0'),
@@ -129,9 +126,9 @@ test('a deny on moat: what runs to host and container ends within a second, the 
     `moat: last answer after the command’s end (below 0: before): host ${texts[0]}, container ${texts[1]}`,
   );
   for (const ms of lasts) expect(ms).toBeLessThan(1000);
-  expect(await alive(flows, 700)).toEqual([false, false]);
+  expect(await areAlive(flows, 700)).toEqual([false, false]);
   expect(await reach(third)).toEqual(NEITHER);
-  expect(await alive(others)).toEqual([true, true]);
+  expect(await areAlive(others)).toEqual([true, true]);
   expect(await reach(blog)).toEqual(BOTH);
   expect(await admin!.alive()).toBe(true);
   expect(await adminHere!.alive()).toBe(true);

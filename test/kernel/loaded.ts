@@ -16,6 +16,12 @@ export async function loadedTable(machine: Machine): Promise<Table | undefined> 
   return readNftJson(JSON.parse(listed.stdout)).tables[0];
 }
 
+/** Whether a set of `inet moat` has it now. */
+export async function isElement(machine: Machine, set: string, element: string): Promise<boolean> {
+  const words = ['get', 'element', 'inet', 'moat', set, `{ ${element} }`];
+  return (await machine.run('nft', words)).code === 0;
+}
+
 /** The table that a policy file means on a machine without containers. */
 export function tableOf(text: string): Table {
   const parsed = parsePolicyFile(text, SERVICES);

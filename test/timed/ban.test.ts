@@ -2,12 +2,13 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Agent, startAgent } from '../../lab/agent.ts';
+import { type Agent, areAlive, startAgent } from '../../lab/agent.ts';
 import { type LoginServer, logIn, startLoginServer } from '../../lab/login.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
 import { createNetwork, type Network } from '../../lab/network.ts';
 import { publishContainer, removeContainer } from '../../lab/published-container.ts';
 import { eventually } from '../../lab/waiting.ts';
+import { isElement } from '../kernel/loaded.ts';
 import { endWayBacks } from '../kernel/way-backs.ts';
 
 let network: Network;
@@ -52,8 +53,8 @@ interface Bans {
 }
 const bans = async (): Promise<Bans['bans']> => (JSON.parse(await moat.ok('bans', '--json')) as Bans).bans;
 const nft = (...words: string[]): Promise<string> => network.server.output('nft', words);
-const isBannedInKernel = async (set: string, element: string): Promise<boolean> =>
-  (await network.server.run('nft', ['get', 'element', 'inet', 'moat', set, `{ ${element} }`])).code === 0;
+const isBannedInKernel = (set: string, element: string): Promise<boolean> =>
+  isElement(network.server, set, element);
 
 const THIRD = { v4: '192.0.2.9', v6: '2001:db8:9::9' } as const;
 
@@ -68,11 +69,11 @@ test('a banned address reaches neither host nor container, and its flows end wit
     ]);
     const flows = await Promise.all([80, 81].map((port) => third.connect(network.server.addresses.v4, port)));
     const other = await blog.connect(network.server.addresses.v4, 80);
-    expect(await Promise.all(flows.map((flow) => flow.alive(5000)))).toEqual([true, true]);
+    expect(await areAlive(flows)).toEqual([true, true]);
     const said = await moat.ok('ban', THIRD.v4, 'for', '1h', 'because', 'too', 'many', 'guesses');
     const begun = performance.now();
     expect(said).toMatch(/^Banned 192\.0\.2\.9 until 20\S+Z\nEnded \d+ flows that ran\n$/);
-    expect(await Promise.all(flows.map((flow) => flow.alive(500)))).toEqual([false, false]);
+    expect(await areAlive(flows, 500)).toEqual([false, false]);
     expect(performance.now() - begun).toBeLessThan(1000);
     expect(await Promise.all([reach(third), reach(third, 'v6'), reach(third, 'v4', 81)])).toEqual([
       ...['timeout', 'open', 'timeout'],

@@ -11,7 +11,7 @@ import { bootStarter } from '../../packages/firewall/src/apply/boot-script.ts';
 import { openrcScript, sysvScript } from '../../packages/firewall/src/apply/init-script.ts';
 import { pathsUnder } from '../../packages/firewall/src/kernel/paths.ts';
 import { sealed } from '../../packages/firewall/src/kernel/sealed-text.ts';
-import { loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
+import { isElement, loadedTable, sameTable, tableOf } from '../kernel/loaded.ts';
 
 const FILES = ['boot.nft', 'boot.before.nft', 'boot.sh', 'bans'] as const;
 type File = (typeof FILES)[number];
@@ -88,9 +88,7 @@ async function reach(...ports: number[]): Promise<string[]> {
   return ports.map((_, i) => [...new Set(results.slice(2 * i, 2 * i + 2))].join('/'));
 }
 
-const isBanned = async (): Promise<boolean> =>
-  (await network.server.run('nft', ['get', 'element', 'inet', 'moat', 'banned_v4', `{ ${BANNED} }`])).code ===
-  0;
+const isBanned = (): Promise<boolean> => isElement(network.server, 'banned_v4', BANNED);
 
 /** Seconds that the gate of the sentence for a day has left. */
 async function gateLeft(): Promise<string> {

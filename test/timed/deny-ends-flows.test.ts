@@ -1,7 +1,7 @@
 // A deny ends what runs: to the host and through a published port, over both families; on ufw it goes on.
 import { dirname } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Agent, type Connection, startAgent } from '../../lab/agent.ts';
+import { type Agent, areAlive, type Connection, startAgent } from '../../lab/agent.ts';
 import { logIn, startLoginServer } from '../../lab/login.ts';
 import type { Machine } from '../../lab/machine.ts';
 import { MOAT_PROGRAM, type Moat, moatOn } from '../../lab/moat.ts';
@@ -40,10 +40,6 @@ afterEach(async () => {
   await moat.destroy();
 });
 
-/** Those that are alive say so at once. */
-const alive = (flows: readonly Connection[], limitMs = 5000): Promise<boolean[]> =>
-  Promise.all(flows.map((flow) => flow.alive(limitMs)));
-
 async function fourFlows(from: Agent): Promise<Connection[]> {
   const { v4, v6 } = network.server.addresses;
   return Promise.all([
@@ -66,23 +62,23 @@ test('a deny ends what it refuses, host and container, v4 and v6, and nothing el
       [agents.server, agents.inside].map((agent) => agent.connect(network.third.addresses.v4, 8080)),
     );
   })();
-  expect(await alive([...flows, ...outgoing])).toEqual([true, true, true, true, true, true]);
+  expect(await areAlive([...flows, ...outgoing])).toEqual([true, true, true, true, true, true]);
   await moat.ok('group', 'bad', '192.0.2.9', '2001:db8:9::9');
   const deny = ['prepend', 'deny', 'from', 'bad', '--confirm', '0'];
   expect(await moat.ok('--dry-run', ...deny)).toContain(
     'this would end what runs: 192.0.2.9 → 203.0.113.130 80/tcp',
   );
-  expect(await alive(flows)).toEqual([true, true, true, true]);
+  expect(await areAlive(flows)).toEqual([true, true, true, true]);
   const said = await moat.ok(...deny);
   const begun = performance.now();
   expect(said).toContain('ended what the new rules refuse: 192.0.2.9 → 203.0.113.130 80/tcp');
   expect(said).not.toContain('203.0.113.7');
-  expect(await alive(flows, 700)).toEqual([false, false, false, false]);
+  expect(await areAlive(flows, 700)).toEqual([false, false, false, false]);
   console.log(
     `moat: 4 flows ended, seen ${((performance.now() - begun) / 1000).toFixed(1)} s after the deny`,
   );
   expect(performance.now() - begun).toBeLessThan(1500);
-  expect(await alive([...others, ...outgoing])).toEqual([true, true, true, true, true, true]);
+  expect(await areAlive([...others, ...outgoing])).toEqual([true, true, true, true, true, true]);
   // The host's own socket is gone with it; conntrack knows nothing of them any more.
   expect(await network.server.output('ss', ['-Htn', 'dst', '192.0.2.9', 'and', 'sport', '=', ':80'])).toBe(
     '',

@@ -66,11 +66,21 @@ test('a flock that knows no -w, as that of busybox, waits as well', async () => 
   writeFileSync(join(paths.root, 'flock'), text, { mode: 0o755 });
   process.env['PATH'] = `${paths.root}:${usual}`;
   try {
-    const first = withLock(paths, options, () => pause(500));
-    await pause(100);
-    const late = withLock(paths, { ...options, waitMs: 100 }, () => 'never');
+    let held = (): void => {};
+    let release = (): void => {};
+    const isHeld = new Promise<void>((resolve) => {
+      held = resolve;
+    });
+    const first = withLock(paths, options, () => {
+      held();
+      return new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    });
+    await isHeld;
     const then = withLock(paths, options, () => 'then');
-    expect(await late).toMatchObject({ kind: 'busy' });
+    expect(await withLock(paths, { ...options, waitMs: 100 }, () => 'never')).toMatchObject({ kind: 'busy' });
+    release();
     expect(await then).toEqual({ kind: 'done', value: 'then' });
     await first;
   } finally {

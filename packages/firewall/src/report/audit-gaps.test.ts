@@ -41,3 +41,24 @@ test('where nothing is compared, it is told that there is a difference', () => {
   expect(names(ingress(['eth0']), ingress(['eth0'], [DROP, DROP]))).toEqual(['table netdev t']);
   expect(names(ingress(['eth0']), ingress(['eth0']))).toEqual([]);
 });
+
+test('maps of addresses and what has counted make no difference by themselves', () => {
+  const [table] = rules('inet', { hook: 'ingress', policy: 'accept' }, [DROP]).tables;
+  const key = (value: bigint) => ({ kind: 'address' as const, address: { family: 'ipv4' as const, value } });
+  const withParts = (address: bigint, packets: number): Ruleset => ({
+    tables: [
+      {
+        ...table!,
+        maps: [
+          {
+            ...{ kind: 'verdicts', name: 'm', type: ['ipv4_addr'], interval: false, dynamic: false },
+            entries: [{ key: key(address), verdict: { kind: 'drop' } }],
+          },
+        ],
+        objects: [{ type: 'counter', name: 'c', settings: { name: 'c', packets, handle: packets } }],
+      },
+    ],
+  });
+  expect(differentElsewhere(withParts(1n, 0), withParts(1n, 7))).toEqual([]);
+  expect(differentElsewhere(withParts(1n, 0), withParts(2n, 0))).toHaveLength(1);
+});

@@ -108,7 +108,7 @@ export function arrivals(space: PacketSpace, input: ArrivalsInput): Arrivals {
   const dst = types === undefined ? unicast(family) : subtractIntervals(types['local'] ?? [], [loopback]);
   const fromOutside = packetsWhere(space, { state: 'new', iif: outside });
   const first = intersectPackets(fromOutside, packetsWhere(space, { dst }));
-  // Others drop frames that were sent to more than this host: TCP (tcp_v4_rcv, tcp_v6_rcv), and whoever passes packets on (ip_forward).
+  // Frames to more than this host are no use: TCP drops them (tcp_v4_rcv, tcp_v6_rcv), and what passes packets on (ip_forward).
   const toThisHost = space.layout.fields.some(({ name }) => name === 'pkttype') ? { pkttype: ['host'] } : {};
   // A TCP connection begins with SYN alone.
   const begins = unionPackets(space, [
